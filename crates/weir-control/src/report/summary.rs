@@ -1,0 +1,293 @@
+//! Part 1: what a reader who reads nothing else must know.
+
+use weir_model::Level;
+
+use super::Draft;
+use super::doc::Line;
+use crate::incident::Incident;
+use crate::incident::entry::Kind;
+use crate::incident::json::data_lost;
+use crate::incident::words::{
+    self, count, counted, date, duration, objective_limit, objective_words, percent, time_of_day,
+    time_of_day_tenths,
+};
+
+pub(super) fn write(draft: &mut Draft<'_>) {
+    draft.heading("1. Issue summary");
+    if draft.incident.kind == Kind::Drill {
+        draft.para(
+            Line::new()
+                .strong("This was a drill")
+                .text(": the fault was caused on purpose."),
+        );
+    }
+    if draft.incident.status.is_ongoing() {
+        draft.para(
+            Line::new()
+                .strong(format!("Draft: the incident is {}", draft.incident.status))
+                .text(format!(
+                    ". Times and counts go as far as {} {} UTC.",
+                    date(draft.incident.last_at),
+                    time_of_day(draft.incident.last_at)
+                )),
+        );
+    }
+    let rows = vec![
+        named("Start → end", start_and_end(draft)),
+        named("Duration", length(draft)),
+        named("Users affected", users(draft)),
+        named("Client connections affected", clients(draft)),
+        named("Transactions", transactions(draft)),
+        named(
+            "Wait for a server connection, p99 (99 of 100 waited no longer)",
+            waits(draft),
+        ),
+        named("Objective", objective(draft)),
+        named("Data lost", lost(draft)),
+        named("What kept working", kept_working(draft)),
+    ];
+    draft.table("The incident in numbers", &["", ""], rows);
+    let told = story(draft);
+    draft.para(told);
+}
+
+fn named(name: &str, value: Line) -> Vec<Line> {
+    vec![Line::of(name), value]
+}
+
+fn start_and_end(draft: &Draft<'_>) -> Line {
+    let start = draft.clocks.impact_started_at;
+    let end = match draft.clocks.resolved_at {
+        None => {
+            return Line::new()
+                .text(format!("{} ", date(start)))
+                .strong(format!(
+                    "{} UTC → not resolved yet",
+                    time_of_day_tenths(start)
+                ));
+        }
+        Some(end) if date(end) == date(start) => time_of_day_tenths(end),
+        Some(end) => format!("{} {}", date(end), time_of_day_tenths(end)),
+    };
+    Line::new()
+        .text(format!("{} ", date(start)))
+        .strong(format!("{} → {end} UTC", time_of_day_tenths(start)))
+}
+
+fn length(draft: &Draft<'_>) -> Line {
+    let line = Line::new().strong(duration(draft.incident.length()));
+    match draft.clocks.resolved_at {
+        Some(_) => {
+            line.text(" (first transaction delayed or failed, until the incident was resolved)")
+        }
+        None => line.text(" so far (from the first transaction delayed or failed)"),
+    }
+}
+
+fn users(draft: &mut Draft<'_>) -> Line {
+    let Some(measured) = &draft.incident.measured else {
+        return Line::of("not measured");
+    };
+    match (measured.impact.users_affected, measured.impact.users) {
+        (Some(hurt), Some(all)) if all > 0 => {
+            let known_by = measured.users_known_by.clone();
+            let cited = draft.cite_impact();
+            Line::new()
+                .strong(format!("{} of {}", count(hurt), count(all)))
+                .text(" who had a transaction in that time (")
+                .strong(percent(hurt, all))
+                .text("), counted by ")
+                .says_part(&known_by)
+                .cite(&cited)
+        }
+        _ => Line::of("not measured: no query carried a user id"),
+    }
+}
+
+fn clients(draft: &mut Draft<'_>) -> Line {
+    let Some(measured) = &draft.incident.measured else {
+        return Line::of("not measured");
+    };
+    let (hurt, all) = (measured.impact.clients_affected, measured.impact.clients);
+    if all == 0 {
+        return Line::of("not measured: no transaction was recorded with its client");
+    }
+    let cited = draft.cite_impact();
+    Line::of(format!(
+        "{} of {} ({})",
+        count(hurt),
+        count(all),
+        percent(hurt, all)
+    ))
+    .cite(&cited)
+}
+
+fn transactions(draft: &mut Draft<'_>) -> Line {
+    let Some(measured) = &draft.incident.measured else {
+        return Line::of("not measured");
+    };
+    let impact = &measured.impact;
+    if impact.transactions == 0 {
+        return Line::of("not measured: no transaction was recorded in this time");
+    }
+    let limit = objective_limit(&draft.incident.objective)
+        .unwrap_or_else(|| "the objective allows".to_owned());
+    let mut line = Line::of(format!(
+        "{} of {} waited longer than {limit} ({}); {} failed ({})",
+        count(impact.delayed),
+        count(impact.transactions),
+        percent(impact.delayed, impact.transactions),
+        count(impact.failed),
+        percent(impact.failed, impact.transactions),
+    ));
+    if impact.events_lost > 0 {
+        line = line.text(format!(
+            ". Lower bounds: {} did not reach the recorder",
+            counted(impact.events_lost, "event", "events")
+        ));
+    }
+    let cited = draft.cite_impact();
+    line.cite(&cited)
+}
+
+fn waits(draft: &mut Draft<'_>) -> Line {
+    let p99 = |window: Option<&crate::record::window::PoolWindow>| {
+        window.and_then(words::wait_p99).map(duration)
+    };
+    let numbers = draft.incident.measured.as_ref();
+    let before = p99(draft.incident.baseline.as_ref());
+    let during = p99(numbers.map(|m| &m.during));
+    let after = p99(numbers.and_then(|m| m.after.as_ref()));
+    if before.is_none() && during.is_none() && after.is_none() {
+        return Line::of("not measured");
+    }
+    let or = |value: Option<String>, what: &str| {
+        value.map_or_else(|| format!("not measured {what}"), |v| format!("{v} {what}"))
+    };
+    let mut cited = draft.cite_baseline();
+    cited.extend(draft.cite_samples());
+    let mut parts = vec![or(before, "before"), or(during, "during")];
+    if let Some(after) = after {
+        parts.push(format!("{after} after"));
+    }
+    Line::of(parts.join(" → ")).cite(&cited)
+}
+
+fn objective(draft: &mut Draft<'_>) -> Line {
+    let words = objective_words(&draft.incident.objective);
+    let Some(measured) = &draft.incident.measured else {
+        return Line::of(format!("{words}; not measured"));
+    };
+    let impact = &measured.impact;
+    let missed = (impact.delayed + impact.failed).min(impact.transactions);
+    let met = impact.transactions - missed;
+    if impact.transactions == 0 {
+        return Line::of(format!(
+            "{words}; not measured, no transaction was recorded in this time"
+        ));
+    }
+    let cited = draft.cite_impact();
+    Line::of(format!(
+        "{words}; in this time at least {} met it",
+        percent(met, impact.transactions)
+    ))
+    .cite(&cited)
+}
+
+fn lost(draft: &mut Draft<'_>) -> Line {
+    let says = data_lost(draft.incident);
+    let line = Line::new().says(&says);
+    if draft.incident.measured.is_some() {
+        let cited = draft.cite_impact();
+        line.cite(&cited)
+    } else {
+        line
+    }
+}
+
+fn kept_working(draft: &mut Draft<'_>) -> Line {
+    let others = &draft.incident.others;
+    if others.is_empty() {
+        return Line::of(
+            "not measured: no other pool had traffic in this time, or none was recorded",
+        );
+    }
+    let mut line = Line::new();
+    for (index, says) in others.iter().take(5).enumerate() {
+        if index > 0 {
+            line = line.text("; ");
+        }
+        line = line.says_part(says);
+    }
+    if others.len() > 5 {
+        line = line.text(format!("; and {} more pools", others.len() - 5));
+    }
+    let cited = draft.cite_impact();
+    line.cite(&cited)
+}
+
+/// At most 120 words, readable alone.
+fn story(draft: &mut Draft<'_>) -> Line {
+    let incident = draft.incident;
+    let clocks = draft.clocks;
+    let mut line = Line::new().text(format!("At {} UTC ", time_of_day(clocks.impact_started_at)));
+    line = pools(line, incident);
+    line = line.text(match incident.level {
+        Level::Exhausted | Level::Saturated | Level::Starved => {
+            " had every server connection in use, and requests queued for one."
+        }
+        Level::Stalled => " stopped completing transactions while clients waited.",
+        Level::Down => " could not reach PostgreSQL, and requests waited or failed.",
+        Level::Degraded => " answered slower than usual.",
+        Level::Leak => " gave out server connections that did not come back.",
+    });
+    match (incident.top_cause(), clocks.cause_named_at) {
+        (Some(cause), named) => {
+            let after = named.map_or_else(String::new, |at| {
+                format!(
+                    " {} after the onset",
+                    duration(at.since(clocks.impact_started_at))
+                )
+            });
+            line = line
+                .text(format!(" Weir named the cause{after}: "))
+                .strong(words::phrase(cause.cause))
+                .text(". ")
+                .says_sentence(&clipped(&cause.says, 55))
+                .text(".");
+        }
+        (None, _) => {
+            line = line.text(" The cause is not known; it is the first of the open questions.")
+        }
+    }
+    line = match (clocks.mitigated_at, clocks.resolved_at) {
+        (Some(at), _) => line.text(format!(
+            " Waits met the objective again after {}.",
+            duration(at.since(clocks.impact_started_at))
+        )),
+        (None, Some(_)) => line.text(" When waits met the objective again was not recorded."),
+        (None, None) => line.text(" Waits do not meet the objective yet."),
+    };
+    line
+}
+
+fn pools(line: Line, incident: &Incident) -> Line {
+    match incident.pools.as_slice() {
+        [] => line.text("a pool that the journal does not name"),
+        [one] => line.text("the pool ").code(one.to_string()),
+        [one, rest @ ..] => line.text("the pool ").code(one.to_string()).text(format!(
+            " (and {})",
+            counted(rest.len() as u64, "other pool", "other pools")
+        )),
+    }
+}
+
+/// The first `words` words.
+fn clipped(text: &str, words: usize) -> String {
+    let mut all = text.split_whitespace();
+    let mut out: Vec<&str> = all.by_ref().take(words).collect();
+    if all.next().is_some() {
+        out.push("…");
+    }
+    out.join(" ")
+}

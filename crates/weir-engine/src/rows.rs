@@ -1,0 +1,204 @@
+//! Samples and rows: the engine's state as control sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_model::{
+    ClientCounts, ClientRow, ClientState, Instant, PoolId, PoolSample, Sample, ServerCounts,
+    ServerRow, Snapshot, WorkerSample,
+};
+
+use crate::engine::Engine;
+use crate::server::State;
+
+/// Statements are in every tenth sample only.
+const STATEMENTS_EVERY: u32 = 10;
+
+impl Engine {
+    pub(crate) fn take_sample(&mut self, now: Instant) -> Sample {
+        let interval = now.since(self.sampled_at);
+        self.sampled_at = now;
+        self.samples = self.samples.wrapping_add(1);
+        let pools = (0..self.pools.len())
+            .map(|at| self.sample_pool(PoolId(at as u32), now))
+            .collect();
+        let statements = if self.samples.is_multiple_of(STATEMENTS_EVERY) {
+            self.statements.take()
+        } else {
+            Vec::new()
+        };
+        Sample {
+            at: now,
+            interval,
+            worker: WorkerSample {
+                clients: self.clients.len() as u32,
+                servers: self.servers.len() as u32,
+                loop_lag_max: Duration::ZERO,
+                buffered_bytes: 0,
+                events_lost_total: 0,
+            },
+            pools,
+            statements,
+        }
+    }
+
+    fn sample_pool(&mut self, id: PoolId, now: Instant) -> PoolSample {
+        let at = id.0 as usize;
+        let mut servers = ServerCounts::default();
+        let mut clients = ClientCounts::default();
+        let mut oldest_transaction = Duration::ZERO;
+        let mut oldest_idle = Duration::ZERO;
+        let ids = self.pools[at].servers.clone();
+        for server_id in ids {
+            let Some(server) = self.servers.get_mut(&server_id) else {
+                continue;
+            };
+            // Time of open transactions is booked up to this very instant.
+            if let Some(link) = &mut server.link {
+                let clock = link.clock;
+                link.turn(clock, now, &mut self.pools[at].meter);
+                if let Some(tx) = &link.tx {
+                    oldest_transaction = oldest_transaction.max(now.since(tx.began));
+                }
+            }
+            let Some(server) = self.servers.get(&server_id) else {
+                continue;
+            };
+            match server.state {
+                State::Login => servers.login += 1,
+                State::Idle => servers.idle += 1,
+                State::Active => servers.active += 1,
+                State::Replay | State::Reset => servers.tested += 1,
+            }
+            let Some(client) = server.client().and_then(|c| self.clients.get(&c)) else {
+                continue;
+            };
+            match self.client_state(client) {
+                (ClientState::Active, _) => clients.active += 1,
+                (ClientState::IdleInTransaction, since) => {
+                    clients.idle_in_transaction += 1;
+                    oldest_idle = oldest_idle.max(now.since(since));
+                }
+                (ClientState::Idle | ClientState::Login | ClientState::Waiting, _) => {
+                    if client.pins.any() && server.state == State::Active {
+                        servers.pinned += 1;
+                    }
+                }
+            }
+        }
+        let front = self.pools[at].front(&self.clients);
+        let oldest_wait = front
+            .and_then(|c| self.clients.get(&c))
+            .and_then(|c| c.waiting)
+            .map(|w| now.since(w.arrived))
+            .unwrap_or_default();
+        let pool = &mut self.pools[at];
+        // Those whose login waits for a first server wait too: a cold start against a dead
+        // database must not look healthy.
+        let welcoming = pool.welcoming.len() as u32;
+        let oldest_wait = pool
+            .welcoming
+            .first()
+            .map_or(oldest_wait, |(_, since)| oldest_wait.max(now.since(*since)));
+        clients.waiting = pool.waiters + welcoming;
+        clients.idle = pool
+            .clients
+            .saturating_sub(clients.active + clients.idle_in_transaction + pool.waiters);
+        let meter = std::mem::take(&mut pool.meter);
+        PoolSample {
+            pool: id,
+            key: pool.key.clone(),
+            size: pool.size,
+            clients,
+            servers,
+            oldest_wait,
+            arrivals: meter.arrivals,
+            completions: meter.completions,
+            failures: meter.failures,
+            abandoned: meter.abandoned,
+            wait: meter.wait,
+            hold: meter.hold,
+            held: meter.held,
+            oldest_transaction,
+            oldest_idle_in_transaction: oldest_idle,
+            bytes_in: meter.bytes_in,
+            bytes_out: meter.bytes_out,
+            client_logins: meter.client_logins,
+            server_logins: meter.server_logins,
+            server_login_failures: meter.server_login_failures,
+            paused: pool.paused,
+        }
+    }
+
+    pub(crate) fn rows(&self, request: u64) -> Snapshot {
+        let mut ids: Vec<_> = self.clients.keys().copied().collect();
+        ids.sort_unstable();
+        let clients = ids
+            .into_iter()
+            .filter_map(|id| {
+                let client = self.clients.get(&id)?;
+                let (state, since) = self.client_state(client);
+                Some(ClientRow {
+                    client: id,
+                    pool: client.pool,
+                    key: client
+                        .pool
+                        .and_then(|p| self.pools.get(p.0 as usize))
+                        .map(|p| p.key.clone()),
+                    state,
+                    since,
+                    connected: client.connected,
+                    addr: Arc::clone(&client.addr),
+                    application: Arc::clone(&client.application),
+                    server: client.server,
+                    fingerprint: client.fingerprint,
+                    pins: client.pins.iter().collect(),
+                    prepared_statements: client
+                        .extended
+                        .as_ref()
+                        .map_or(0, |e| e.named.len() as u32),
+                })
+            })
+            .collect();
+        Snapshot {
+            request,
+            clients,
+            servers: self.server_rows(),
+        }
+    }
+
+    pub(crate) fn server_rows(&self) -> Vec<ServerRow> {
+        let mut rows = Vec::with_capacity(self.servers.len());
+        for (at, pool) in self.pools.iter().enumerate() {
+            for id in &pool.servers {
+                let Some(server) = self.servers.get(id) else {
+                    continue;
+                };
+                let link = server.link.as_ref();
+                let client = server.client().and_then(|c| self.clients.get(&c));
+                let state = client.map(|c| self.client_state(c));
+                rows.push(ServerRow {
+                    server: *id,
+                    pool: PoolId(at as u32),
+                    key: pool.key.clone(),
+                    state: server.state.name(),
+                    since: server.since,
+                    connected: server.connected,
+                    backend_pid: server.backend_pid,
+                    client: server.client(),
+                    client_state: state.map(|(s, _)| s),
+                    client_since: state.map(|(_, since)| since),
+                    client_addr: server
+                        .client()
+                        .map_or_else(|| Arc::clone(&self.nobody), |c| self.addr_of(c)),
+                    application: client
+                        .map_or_else(|| Arc::clone(&self.nobody), |c| Arc::clone(&c.application)),
+                    transaction_since: link.and_then(|l| l.tx.as_ref()).map(|tx| tx.began),
+                    fingerprint: client.map(|c| c.fingerprint).unwrap_or_default(),
+                    pins: client.map(|c| c.pins.iter().collect()).unwrap_or_default(),
+                });
+            }
+        }
+        rows
+    }
+}

@@ -1,0 +1,30 @@
+//! The clock that the worker reads, and that others in the process must read likewise.
+
+use std::time::Instant as StdInstant;
+
+use weir_model::Instant;
+
+/// Time since a zero that the process chose once, so that all of its parts share a time line.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    zero: StdInstant,
+}
+
+impl Clock {
+    /// A time line that begins at `zero`.
+    pub fn since(zero: StdInstant) -> Self {
+        Self { zero }
+    }
+
+    /// Now, on this time line.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the worker's loop is where time enters; everything below it is given `now`"
+    )]
+    pub fn now(&self) -> Instant {
+        let nanos = StdInstant::now()
+            .saturating_duration_since(self.zero)
+            .as_nanos();
+        Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}

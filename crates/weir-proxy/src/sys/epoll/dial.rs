@@ -1,0 +1,243 @@
+//! Outgoing connections: to PostgreSQL for a server, and throw-away ones for cancel requests.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use weir_engine::Conn;
+use weir_model::{ConnectFailure, Event, Instant, ServerId};
+
+use super::connection::{Connection, Phase, Slot};
+use super::worker::{Todo, Worker};
+use crate::listen::tune_tcp;
+use crate::resolve::{Answer, Lookup};
+
+/// Cancel requests on their way at a time. PostgreSQL forks for each, so more would be an attack.
+const CANCELS_MAX: usize = 64;
+
+/// How long a cancel request may take, name resolution excepted.
+const CANCEL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What a connection is opened for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// To be a server.
+    Server(ServerId),
+    /// To deliver this CancelRequest, for the one whose socket closes when that is over.
+    Cancel(Vec<u8>, Option<Socket>),
+}
+
+/// One that the kernel hasn't connected yet.
+#[derive(Debug)]
+pub(super) struct Dialing {
+    pub(super) purpose: Purpose,
+    /// Other addresses of the same name, the next one last.
+    rest: Vec<SocketAddr>,
+    /// Where it goes, for the error.
+    shown: String,
+}
+
+/// One whose host name is being resolved.
+pub(super) struct Unnamed {
+    host: Arc<str>,
+    port: u16,
+    purpose: Purpose,
+}
+
+impl Worker {
+    /// Opens a connection; the outcome comes as [`Todo::Dialed`] or not at all (cancel).
+    pub(super) fn dial(&mut self, host: &Arc<str>, port: u16, purpose: Purpose) {
+        if matches!(purpose, Purpose::Cancel(..)) {
+            let unnamed = |u: &&Unnamed| matches!(u.purpose, Purpose::Cancel(..));
+            let waiting = self.unnamed.iter().filter(unnamed).count();
+            if self.cancels.len() + waiting >= CANCELS_MAX {
+                let says =
+                    format!("a cancel request was dropped: {CANCELS_MAX} are on their way already");
+                self.reporter.event(Event::Fault { says });
+                return;
+            }
+        }
+        if host.starts_with('/') {
+            let path = PathBuf::from(format!("{host}/.s.PGSQL.{port}"));
+            let shown = path.display().to_string();
+            let result = SockAddr::unix(&path)
+                .and_then(|addr| connect(Domain::UNIX, &addr))
+                .map_err(|e| unix_says(&e));
+            match result {
+                Ok(socket) => self.dialing(socket, purpose, Vec::new(), shown),
+                Err(says) => self.dial_failed(purpose, format!("{shown}: {says}")),
+            }
+        } else if let Ok(ip) = host.parse::<IpAddr>() {
+            self.dial_next(purpose, vec![SocketAddr::new(ip, port)], String::new());
+        } else {
+            match self.resolver.lookup(host, self.now) {
+                Lookup::Known(answer) => self.dial_named(port, purpose, answer),
+                Lookup::Asked => self.unnamed.push(Unnamed {
+                    host: Arc::clone(host),
+                    port,
+                    purpose,
+                }),
+            }
+        }
+    }
+
+    /// Goes on with those whose host name has been resolved.
+    pub(super) fn take_names(&mut self) {
+        while let Some((host, answer)) = self.resolver.take(self.now) {
+            let (named, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.unnamed)
+                .into_iter()
+                .partition(|u| u.host == host);
+            self.unnamed = rest;
+            for unnamed in named {
+                self.dial_named(unnamed.port, unnamed.purpose, answer.clone());
+            }
+        }
+    }
+
+    /// The engine no longer wants this server, whose name isn't even resolved.
+    pub(super) fn forget_unnamed(&mut self, server: ServerId) {
+        self.unnamed
+            .retain(|u| !matches!(u.purpose, Purpose::Server(id) if id == server));
+    }
+
+    fn dial_named(&mut self, port: u16, purpose: Purpose, answer: Answer) {
+        match answer {
+            Ok(ips) => {
+                let rest = ips.iter().rev().map(|&ip| SocketAddr::new(ip, port));
+                self.dial_next(purpose, rest.collect(), String::new());
+            }
+            Err(says) => self.dial_failed(purpose, says),
+        }
+    }
+
+    /// Tries the addresses in `rest` from its end on, until one doesn't fail at once.
+    fn dial_next(&mut self, purpose: Purpose, mut rest: Vec<SocketAddr>, mut says: String) {
+        while let Some(addr) = rest.pop() {
+            match connect(Domain::for_address(addr), &addr.into()) {
+                Ok(socket) => return self.dialing(socket, purpose, rest, addr.to_string()),
+                Err(e) => says = format!("{addr}: {e}"),
+            }
+        }
+        self.dial_failed(purpose, says);
+    }
+
+    fn dialing(&mut self, socket: Socket, purpose: Purpose, rest: Vec<SocketAddr>, shown: String) {
+        let conn = match &purpose {
+            Purpose::Server(server) => Some(Conn::Server(*server)),
+            Purpose::Cancel(..) => None,
+        };
+        let cancel = conn.is_none();
+        let phase = Phase::Dialing(Box::new(Dialing {
+            purpose,
+            rest,
+            shown,
+        }));
+        let slot = self.insert(Connection::new(socket, phase, conn));
+        if cancel {
+            self.cancels.push((slot, self.now.after(CANCEL_TIMEOUT)));
+        }
+        let registry = self.poll.registry();
+        let watched = self.conns[slot.key()].watch(registry, slot, true);
+        if let Err(e) = watched {
+            self.dial_broken(slot, &e);
+        }
+    }
+
+    /// The kernel has something to say about a connection that is being opened.
+    pub(super) fn dial_ready(&mut self, slot: Slot) {
+        let connection = &mut self.conns[slot.key()];
+        if let Some(fault) = connection.socket.take_error().unwrap_or_else(Some) {
+            return self.dial_broken(slot, &fault);
+        }
+        match connection.socket.peer_addr() {
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotConnected => return,
+            Err(e) => return self.dial_broken(slot, &e),
+        }
+        connection.readable = true;
+        let Phase::Dialing(dialing) = std::mem::replace(&mut connection.phase, Phase::Open) else {
+            return;
+        };
+        match dialing.purpose {
+            Purpose::Server(server) => {
+                // Nothing was asked of PostgreSQL yet, so nothing is unsent.
+                let watched = connection.watch_writes(self.poll.registry(), slot, false);
+                if let Err(e) = watched {
+                    self.drop_connection(slot);
+                    return self.dial_failed(Purpose::Server(server), e.to_string());
+                }
+                self.todo.push_back(Todo::Dialed(server, Ok(())));
+            }
+            Purpose::Cancel(bytes, asker) => {
+                connection.phase = Phase::Cancelling(asker);
+                // Sixteen bytes into an empty socket buffer: all or an error.
+                if connection.socket.send(&bytes).is_err() {
+                    self.drop_connection(slot);
+                }
+            }
+        }
+    }
+
+    fn dial_broken(&mut self, slot: Slot, fault: &io::Error) {
+        let connection = &mut self.conns[slot.key()];
+        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
+        self.drop_connection(slot);
+        if let Phase::Dialing(dialing) = phase {
+            let Dialing {
+                purpose,
+                rest,
+                shown,
+            } = *dialing;
+            self.dial_next(purpose, rest, format!("{shown}: {fault}"));
+        }
+    }
+
+    fn dial_failed(&mut self, purpose: Purpose, says: String) {
+        match purpose {
+            Purpose::Server(server) => {
+                let failure = ConnectFailure::Io(says);
+                self.todo.push_back(Todo::Dialed(server, Err(failure)));
+            }
+            // The client that wanted to cancel isn't told, as with PostgreSQL itself.
+            Purpose::Cancel(..) => {}
+        }
+    }
+
+    /// Gives up on cancel requests that take too long.
+    pub(super) fn sweep_cancels(&mut self, now: Instant) {
+        let mut i = 0;
+        while let Some(&(slot, until)) = self.cancels.get(i) {
+            if self.get(slot).is_none() {
+                self.cancels.swap_remove(i);
+            } else if until <= now {
+                self.cancels.swap_remove(i);
+                self.drop_connection(slot);
+            } else {
+                i += 1;
+            }
+        }
+    }
+}
+
+fn connect(domain: Domain, addr: &SockAddr) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
+    if domain != Domain::UNIX {
+        tune_tcp(&socket)?;
+    }
+    match socket.connect(addr) {
+        Ok(()) => Ok(socket),
+        Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
+        Err(e) => Err(e),
+    }
+}
+
+fn unix_says(fault: &io::Error) -> String {
+    // For a Unix socket the kernel says EAGAIN where it would say "refused" for TCP.
+    if fault.kind() == io::ErrorKind::WouldBlock {
+        "its backlog is full".to_owned()
+    } else {
+        fault.to_string()
+    }
+}

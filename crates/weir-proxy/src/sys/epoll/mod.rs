@@ -1,0 +1,14 @@
+//! Readiness: the `mio` crate says which sockets may be read or written; the loop does it.
+//!
+//! Sockets are watched edge-triggered, for reading only until one doesn't take what we write.
+//! A short read means that the socket is empty, so a message costs one read and one write and
+//! no read that finds nothing.
+
+mod accept;
+mod connection;
+mod dial;
+mod names;
+mod perform;
+mod worker;
+
+pub(crate) use worker::{Parts, WAKE, Worker};

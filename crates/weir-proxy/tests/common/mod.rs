@@ -1,0 +1,309 @@
+//! A real PostgreSQL, a proxy in front of it, and a client that speaks the protocol by hand.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::disallowed_methods, reason = "tests run in real time")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::num::NonZeroU32;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use weir_model::{PoolSettings, PoolSize, PoolerSettings, ServerSettings};
+use weir_proxy::{IoChoice, ListenAddr, Proxy, ProxyHandle, ProxySettings};
+
+/// A private PostgreSQL in a temporary directory. It stops when this is dropped, and also when
+/// the test process ends in whatever way: a shell that waits for our end of a pipe sees to it.
+pub struct Postgres {
+    pub dir: PathBuf,
+    pub port: u16,
+    bin: PathBuf,
+    keeper: Child,
+    leash: Option<ChildStdin>,
+}
+
+fn bin() -> PathBuf {
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path().join("bin"))
+        .filter(|p| p.join("initdb").exists())
+        .collect();
+    found.sort();
+    if let Some(bin) = found.pop() {
+        return bin;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .find(|p| p.join("initdb").exists())
+        .expect("no PostgreSQL found: install postgresql (initdb under /usr/lib/postgresql/*/bin or on PATH)")
+}
+
+pub fn free_port() -> u16 {
+    let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    probe.local_addr().expect("its number").port()
+}
+
+/// PostgreSQL refuses to run as root.
+fn as_postgres() -> &'static str {
+    let uid = std::fs::metadata("/proc/self").map_or(1, |m| m.uid());
+    if uid == 0 {
+        "setpriv --reuid=postgres --regid=postgres --clear-groups"
+    } else {
+        ""
+    }
+}
+
+impl Postgres {
+    pub fn start() -> Self {
+        let bin = bin();
+        let port = free_port();
+        let dir = tempfile::Builder::new()
+            .prefix("weir-pg-")
+            .tempdir()
+            .expect("a temporary directory")
+            .keep();
+        let who = as_postgres();
+        let script = format!(
+            r#"trap '' HUP INT TERM # whoever kills a whole group of processes mustn't keep us from tidying up
+            set -e
+            cd {dir}
+            [ -z "{who}" ] || chown postgres {dir}
+            chmod 755 {dir}
+            {who} {bin}/initdb -D data -U postgres -A trust -N -E UTF8 --locale=C.UTF-8 >initdb.log
+            cat >>data/postgresql.conf <<END
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = '{dir}'
+fsync = off
+max_connections = 100
+autovacuum = off
+END
+            {who} {bin}/pg_ctl -D data -l {dir}/data/server.log -w start >/dev/null
+            echo ready
+            read _ || true
+            {who} {bin}/pg_ctl -D data -m immediate stop >/dev/null || true
+            rm -rf {dir}"#,
+            dir = dir.display(),
+            bin = bin.display(),
+        );
+        let mut keeper = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let leash = keeper.stdin.take();
+        let mut said = [0; 6];
+        keeper
+            .stdout
+            .as_mut()
+            .expect("its output")
+            .read_exact(&mut said)
+            .expect("PostgreSQL started");
+        Self {
+            dir,
+            port,
+            bin,
+            keeper,
+            leash,
+        }
+    }
+
+    /// One for all tests of a file that leave it as they found it.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let pg = Self::start();
+            let out = pg.run("pgbench", pg.port, &["-i", "-q", "-s", "1"]);
+            assert!(out.status.success(), "{out:?}");
+            pg
+        })
+    }
+
+    pub fn restart(&self) {
+        let command = format!(
+            "cd {dir} && {who} {bin}/pg_ctl -D data -l {dir}/data/server.log -m immediate -w restart >/dev/null",
+            who = as_postgres(),
+            bin = self.bin.display(),
+            dir = self.dir.display()
+        );
+        let status = Command::new("sh").args(["-c", &command]).status();
+        assert!(status.expect("a shell").success());
+    }
+
+    /// Runs one of PostgreSQL's programs against `port`.
+    pub fn run(&self, program: &str, port: u16, args: &[&str]) -> Output {
+        self.command(program, port)
+            .args(args)
+            .output()
+            .expect("a client program")
+    }
+
+    pub fn command(&self, program: &str, port: u16) -> Command {
+        let mut command = Command::new(self.bin.join(program));
+        command
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", port.to_string())
+            .env("PGUSER", "postgres")
+            .env("PGDATABASE", "postgres")
+            .env("PGSSLMODE", "disable");
+        command
+    }
+
+    /// The output of one psql command, which must succeed.
+    pub fn psql(&self, port: u16, sql: &str) -> String {
+        let out = self.run("psql", port, &["-XAtqc", sql]);
+        assert!(out.status.success(), "{sql}: {out:?}");
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.leash = None;
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A proxy in front of it, stopped when dropped.
+pub struct Weir {
+    pub handle: Option<ProxyHandle>,
+    pub port: u16,
+}
+
+impl Weir {
+    pub fn before(pg: &Postgres, size: u32) -> Self {
+        Self::with(ServerSettings::at("127.0.0.1", pg.port), size, |_| {})
+    }
+
+    pub fn with(server: ServerSettings, size: u32, tweak: impl FnOnce(&mut ProxySettings)) -> Self {
+        let mut pool = PoolSettings::any(server);
+        pool.size = PoolSize::Fixed(NonZeroU32::new(size).expect("a size"));
+        let mut settings = ProxySettings {
+            listen: vec!["127.0.0.1:0".parse().expect("an address")],
+            pooler: PoolerSettings::trusting(pool),
+            seed: 1,
+            clock_zero: Instant::now(),
+            io: IoChoice::Auto,
+            workers: 1,
+        };
+        tweak(&mut settings);
+        let handle = Proxy::start(settings).expect("a proxy");
+        let port = handle
+            .local
+            .iter()
+            .find_map(|l| match l {
+                ListenAddr::Tcp { port, .. } => Some(*port),
+                ListenAddr::Unix { .. } => None,
+            })
+            .unwrap_or(0);
+        Self {
+            handle: Some(handle),
+            port,
+        }
+    }
+
+    pub fn handle(&mut self) -> &mut ProxyHandle {
+        self.handle.as_mut().expect("not taken")
+    }
+
+    /// A client that is logged in.
+    pub fn client(&self) -> Client {
+        Client::login(self.port)
+    }
+}
+
+impl Drop for Weir {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            handle.stop();
+            let ended = handle.join();
+            if !std::thread::panicking() {
+                ended.expect("the worker didn't panic");
+            }
+        }
+    }
+}
+
+/// A client that speaks the protocol by hand.
+pub struct Client {
+    pub stream: TcpStream,
+    pub key: Vec<u8>,
+}
+
+impl Client {
+    pub fn login(port: u16) -> Self {
+        Self::try_login(port).expect("a login")
+    }
+
+    pub fn try_login(port: u16) -> Result<Self, String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|e| e.to_string())?;
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .expect("a timeout");
+        let mut packet = vec![0, 0, 0, 0, 0, 3, 0, 0];
+        packet.extend_from_slice(b"user\0postgres\0database\0postgres\0\0");
+        let length = u32::try_from(packet.len()).expect("short");
+        packet[..4].copy_from_slice(&length.to_be_bytes());
+        stream.write_all(&packet).map_err(|e| e.to_string())?;
+        let mut client = Self {
+            stream,
+            key: Vec::new(),
+        };
+        loop {
+            let (tag, body) = client.message().map_err(|e| e.to_string())?;
+            match tag {
+                b'K' => client.key = body,
+                b'Z' => return Ok(client),
+                b'E' => return Err(String::from_utf8_lossy(&body).into_owned()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends a simple query.
+    pub fn ask(&mut self, sql: &str) {
+        let length = u32::try_from(sql.len() + 5).expect("short");
+        let mut packet = vec![b'Q'];
+        packet.extend_from_slice(&length.to_be_bytes());
+        packet.extend_from_slice(sql.as_bytes());
+        packet.push(0);
+        self.stream.write_all(&packet).expect("the query went");
+    }
+
+    /// The next message: its tag and body.
+    pub fn message(&mut self) -> std::io::Result<(u8, Vec<u8>)> {
+        let mut head = [0; 5];
+        self.stream.read_exact(&mut head)?;
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+        let mut body = vec![0; length - 4];
+        self.stream.read_exact(&mut body)?;
+        Ok((head[0], body))
+    }
+
+    /// Reads up to ReadyForQuery: the first column of each row, or the error's fields.
+    pub fn answer(&mut self) -> Result<Vec<String>, String> {
+        let (mut rows, mut fault) = (Vec::new(), None);
+        loop {
+            match self
+                .message()
+                .map_err(|e| fault.clone().unwrap_or_else(|| e.to_string()))?
+            {
+                (b'D', body) => rows.push(String::from_utf8_lossy(&body[6..]).into_owned()),
+                (b'E', body) => fault = Some(String::from_utf8_lossy(&body).into_owned()),
+                (b'Z', _) => return fault.map_or(Ok(rows), Err),
+                _ => {}
+            }
+        }
+    }
+
+    pub fn query(&mut self, sql: &str) -> Result<Vec<String>, String> {
+        self.ask(sql);
+        self.answer()
+    }
+}

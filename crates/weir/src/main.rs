@@ -1,0 +1,68 @@
+//! The `weir` binary: command line, configuration, and the wiring of the two planes.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+
+mod cli;
+mod clock;
+mod config;
+mod demo;
+mod incident;
+mod run;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, ConfigCommand};
+
+/// Why a command ended badly.
+pub(crate) enum Failed {
+    /// Exit 2: the command line or the configuration is wrong.
+    Usage(String),
+    /// Exit 1: it was tried and didn't work.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(fault: anyhow::Error) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Incident(command) => incident::incident(command),
+        Command::Report(command) => incident::report(command),
+        Command::Config(ConfigCommand::Check { file }) => run::check(&file),
+        Command::Config(ConfigCommand::Schema) => {
+            say(&config::schema());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Usage(says)) => {
+            eprintln!("{says}");
+            ExitCode::from(2)
+        }
+        Err(Failed::Failed(fault)) => {
+            eprintln!("weir: {fault:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Data goes to standard output. A reader that has left (`| head`) is no failure.
+pub(crate) fn say(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    if !text.ends_with('\n') {
+        let _ = out.write_all(b"\n");
+    }
+    let _ = out.flush();
+}

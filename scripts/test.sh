@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Everything that must hold, from a clean clone. Called by `make test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+started=$SECONDS
+step() { printf '\n== %s (%d s)\n' "$1" $((SECONDS - started)); }
+
+# The tests' PostgreSQL: the system's newest, else what is on PATH, else the fetched one.
+pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
+[ -n "$pg" ] || pg=$(dirname "$(command -v postgres || echo "$PWD/target/pg/bin/postgres")")
+export PATH="$PATH:$pg" WEIR_TEST_PG_BIN="$pg"
+
+step "format"
+cargo fmt --all --check
+
+step "clippy, without warnings"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+
+step "unit, scenario, simulator and spec tests"
+# One process per test binary: the spec tests share one PostgreSQL.
+cargo test --workspace --locked --no-fail-fast
+
+step "drivers, through Weir and direct"
+bash scripts/drivers.sh
+
+step "done"
