@@ -6,7 +6,7 @@ CARGO ?= cargo
 .PHONY: demo build test bench fmt lint postgres
 
 demo: build postgres            ## replay the founding incident (about 70 s); ARGS="--cause row_lock_contention"
-	@./target/release/weir demo $(ARGS)
+	@$${CARGO_TARGET_DIR:-target}/release/weir demo $(ARGS)
 
 build:
 	@$(CARGO) build --release --locked -p weir
