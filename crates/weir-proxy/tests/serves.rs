@@ -37,31 +37,31 @@ fn psql_gets_its_rows() {
 
 #[test]
 fn pgbench_runs_in_simple_mode() {
-    pgbench(&["-n", "-S", "-M", "simple", "-c", "40", "-j", "2", "-T", "2"]);
+    pgbench(&["-n", "-S", "-M", "simple", "-c", "40", "-j", "2", "-t", "100"]);
 }
 
 #[test]
 fn pgbench_runs_in_extended_mode() {
     pgbench(&[
-        "-n", "-S", "-M", "extended", "-c", "40", "-j", "2", "-T", "2",
+        "-n", "-S", "-M", "extended", "-c", "40", "-j", "2", "-t", "100",
     ]);
 }
 
 #[test]
 fn pgbench_runs_in_prepared_mode() {
     pgbench(&[
-        "-n", "-S", "-M", "prepared", "-c", "40", "-j", "2", "-T", "2",
+        "-n", "-S", "-M", "prepared", "-c", "40", "-j", "2", "-t", "100",
     ]);
 }
 
 #[test]
 fn pgbench_runs_with_a_connection_per_transaction() {
-    pgbench(&["-n", "-S", "-C", "-c", "10", "-j", "2", "-T", "2"]);
+    pgbench(&["-n", "-S", "-C", "-c", "10", "-j", "2", "-t", "100"]);
 }
 
 #[test]
 fn pgbench_writes_in_transactions() {
-    pgbench(&["-n", "-N", "-c", "20", "-j", "2", "-T", "2"]);
+    pgbench(&["-n", "-N", "-c", "20", "-j", "2", "-t", "100"]);
 }
 
 #[test]
@@ -71,10 +71,10 @@ fn pgbench_runs_pipelined() {
     std::fs::write(script.path(), text).expect("written");
     let script = script.path().to_str().expect("a path");
     pgbench(&[
-        "-n", "-M", "extended", "-f", script, "-c", "20", "-j", "2", "-T", "2",
+        "-n", "-M", "extended", "-f", script, "-c", "20", "-j", "2", "-t", "100",
     ]);
     pgbench(&[
-        "-n", "-M", "prepared", "-f", script, "-c", "20", "-j", "2", "-T", "2",
+        "-n", "-M", "prepared", "-f", script, "-c", "20", "-j", "2", "-t", "100",
     ]);
 }
 
@@ -85,7 +85,7 @@ fn pgbench_runs_in_session_mode() {
         s.pooler.pools[0].mode = PoolMode::Session;
     });
     let args = [
-        "-n", "-S", "-M", "prepared", "-c", "10", "-j", "2", "-T", "2",
+        "-n", "-S", "-M", "prepared", "-c", "10", "-j", "2", "-t", "100",
     ];
     let out = pg.run("pgbench", weir.port, &args);
     assert!(out.status.success(), "{out:?}");

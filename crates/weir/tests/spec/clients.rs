@@ -37,22 +37,22 @@ fn in_modes(args: &[&str], session_too: bool) {
 
 #[test]
 fn pgbench_simple_with_50_clients() {
-    in_modes(&["-S", "-M", "simple", "-c", "50", "-T", "3"], true);
+    in_modes(&["-S", "-M", "simple", "-c", "50", "-t", "200"], true);
 }
 
 #[test]
 fn pgbench_extended_with_50_clients() {
-    in_modes(&["-S", "-M", "extended", "-c", "50", "-T", "3"], true);
+    in_modes(&["-S", "-M", "extended", "-c", "50", "-t", "200"], true);
 }
 
 #[test]
 fn pgbench_prepared_with_50_clients() {
-    in_modes(&["-S", "-M", "prepared", "-c", "50", "-T", "3"], true);
+    in_modes(&["-S", "-M", "prepared", "-c", "50", "-t", "200"], true);
 }
 
 #[test]
 fn pgbench_with_a_connection_per_transaction() {
-    in_modes(&["-S", "-C", "-c", "50", "-T", "3"], true);
+    in_modes(&["-S", "-C", "-c", "50", "-t", "20"], true);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn pgbench_writes_through_two_pools_at_once() {
     std::thread::scope(|scope| {
         for user in ["postgres", "ann"] {
             let port = weir.port;
-            scope.spawn(move || pgbench(port, &["-U", user, "-c", "10", "-T", "3"]));
+            scope.spawn(move || pgbench(port, &["-U", user, "-c", "10", "-t", "200"]));
         }
     });
     // TPC-B's law: every account's change is in its teller, its branch and the history.
