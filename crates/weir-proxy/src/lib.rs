@@ -14,7 +14,7 @@
 //! - Who gets which server, and everything that reads the protocol: `weir-engine`.
 //! - TLS, several workers and io_uring: `sys` leaves each its place.
 //!
-//! Start at `sys/epoll/worker.rs` for a turn of the loop, at `sys/epoll/perform.rs` for what an
+//! Start at `sys/worker/turn.rs` for a turn of the loop, at `sys/worker/perform.rs` for what an
 //! effect does.
 
 mod channel;

@@ -128,12 +128,12 @@ impl Proxy {
         let driver = sys::choose(settings.io);
 
         let poll = Poll::new().map_err(setup("create an epoll instance"))?;
-        let waker = Waker::new(poll.registry(), sys::epoll::WAKE)
+        let waker = Waker::new(poll.registry(), sys::worker::WAKE)
             .map(Arc::new)
             .map_err(setup("create a waker"))?;
         let (reporter, samples, events) = Reporter::rings();
         let (sender, orders) = Orders::channel(Arc::clone(&waker));
-        let worker = sys::epoll::Worker::new(sys::epoll::Parts {
+        let worker = sys::worker::Worker::new(sys::worker::Parts {
             poll,
             waker,
             listeners,

@@ -2,7 +2,7 @@
 //! (io_uring, to come) differ in who owns a buffer while the kernel fills it, and a common loop
 //! would pay for that difference at every byte.
 
-pub(crate) mod epoll;
+pub(crate) mod worker;
 
 use std::fmt;
 use std::io;

@@ -17,7 +17,7 @@ use weir_model::Event;
 
 use super::connection::{Phase, Slot, Unsent};
 use super::dial::Purpose;
-use super::worker::{Todo, Worker};
+use super::turn::{Todo, Worker};
 
 /// Above this many unsent bytes their maker isn't read from…
 const UNSENT_HIGH: usize = 256 * 1024;

@@ -10,7 +10,7 @@ use weir_engine::Conn;
 use weir_model::{ConnectFailure, Event, Instant, ServerId};
 
 use super::connection::{Connection, Phase, Slot};
-use super::worker::{Todo, Worker};
+use super::turn::{Todo, Worker};
 use crate::listen::tune_tcp;
 use crate::resolve::{Answer, Lookup};
 

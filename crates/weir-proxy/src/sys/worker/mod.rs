@@ -9,6 +9,6 @@ mod connection;
 mod dial;
 mod names;
 mod perform;
-mod worker;
+mod turn;
 
-pub(crate) use worker::{Parts, WAKE, Worker};
+pub(crate) use turn::{Parts, WAKE, Worker};

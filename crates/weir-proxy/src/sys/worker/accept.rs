@@ -10,7 +10,7 @@ use weir_engine::Conn;
 
 use super::connection::{Connection, Phase};
 use super::perform::fault;
-use super::worker::{Todo, Worker};
+use super::turn::{Todo, Worker};
 use crate::listen::Listener;
 use crate::sys::ACCEPT_DEFERS;
 
