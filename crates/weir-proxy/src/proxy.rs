@@ -141,6 +141,7 @@ impl Proxy {
             clock,
             reporter,
             orders,
+            ring: driver.driver == sys::Driver::Uring,
         })
         .map_err(setup("watch the listening sockets"))?;
         let thread = std::thread::Builder::new()

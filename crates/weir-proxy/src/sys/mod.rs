@@ -1,7 +1,13 @@
-//! The kernel's interfaces. A driver is a whole worker loop: readiness (`epoll`) and completion
-//! (io_uring, to come) differ in who owns a buffer while the kernel fills it, and a common loop
-//! would pay for that difference at every byte.
+//! The kernel's interfaces. One loop (`worker`) serves under both: readiness (epoll, kqueue) for
+//! everything, or completion (io_uring) for the bytes of those who are being served. What differs
+//! is who owns a buffer while it is filled or sent from, and that stands in two files, `uring.rs`
+//! and `worker/completion.rs`; docs/decisions/0012 says what that costs.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod uring;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_uring.rs"]
+pub(crate) mod uring;
 pub(crate) mod worker;
 
 use std::fmt;
@@ -17,7 +23,7 @@ use crate::settings::IoChoice;
 pub enum Driver {
     /// Readiness: epoll on Linux, kqueue on macOS.
     Epoll,
-    /// Completion. Not in this version.
+    /// Completion: io_uring.
     Uring,
 }
 
@@ -31,25 +37,24 @@ impl fmt::Display for Driver {
 }
 
 /// A driver, and why this one: for the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DriverChoice {
     /// Which.
     pub driver: Driver,
     /// Why.
-    pub because: &'static str,
+    pub because: String,
 }
 
 /// Decides which driver serves.
 pub(crate) fn choose(asked: IoChoice) -> DriverChoice {
-    let because = match asked {
-        IoChoice::Auto => "the only driver of this version",
-        IoChoice::Epoll => "asked for",
-        IoChoice::Uring => "uring was asked for, but this version has only epoll",
+    let (driver, because) = match (asked, uring::Ring::probe()) {
+        (IoChoice::Epoll, _) => (Driver::Epoll, "asked for".to_owned()),
+        (IoChoice::Uring, Ok(())) => (Driver::Uring, "asked for".to_owned()),
+        (IoChoice::Auto, Ok(())) => (Driver::Uring, "it works here and costs less".to_owned()),
+        (IoChoice::Uring, Err(why)) => (Driver::Epoll, format!("uring was asked for, but {why}")),
+        (IoChoice::Auto, Err(why)) => (Driver::Epoll, why),
     };
-    DriverChoice {
-        driver: Driver::Epoll,
-        because,
-    }
+    DriverChoice { driver, because }
 }
 
 /// True where the kernel can hold a new connection back until its first bytes are there.

@@ -43,6 +43,11 @@ fn bin() -> PathBuf {
         .expect("no PostgreSQL found: install postgresql (initdb under /usr/lib/postgresql/*/bin or on PATH)")
 }
 
+/// `WEIR_TEST_IO=epoll` has everything run without io_uring; scripts/test.sh does both.
+fn io_choice() -> IoChoice {
+    std::env::var("WEIR_TEST_IO").map_or(IoChoice::Auto, |text| text.parse().expect("a driver"))
+}
+
 pub fn free_port() -> u16 {
     let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
     probe.local_addr().expect("its number").port()
@@ -189,7 +194,7 @@ impl Weir {
             pooler: PoolerSettings::trusting(pool),
             seed: 1,
             clock_zero: Instant::now(),
-            io: IoChoice::Auto,
+            io: io_choice(),
             workers: 1,
         };
         tweak(&mut settings);

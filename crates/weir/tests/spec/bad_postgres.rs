@@ -171,6 +171,11 @@ fn with_max_connections_reached_clients_share_what_there_is() {
     });
     // With none to be had it says whose limit it is.
     drop(weir);
+    // The kernel may close a killed process's sockets a little later.
+    pg.until_says(
+        "select count(*) from pg_stat_activity where usename = 'app'",
+        "3",
+    );
     let mut hogs = Vec::new();
     until("all slots are taken", SOON, || {
         match Raw::login_with(pg.port(), &who) {

@@ -66,6 +66,11 @@ impl Worker {
         let client = self.engine.accepted(addr, self.now, &mut self.fx);
         let conn = Conn::Client(client);
         let slot = self.insert(Connection::new(socket, Phase::Open, Some(conn)));
+        if self.ring.is_some() {
+            self.receive_by_ring(slot);
+            self.perform(Some(slot), &[]);
+            return self.settle();
+        }
         let registry = self.poll.registry();
         if self.conns[slot.key()].watch(registry, slot, false).is_err() {
             self.drop_connection(slot);

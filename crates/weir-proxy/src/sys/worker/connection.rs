@@ -27,6 +27,15 @@ impl Slot {
     pub(super) fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
+
+    /// As the ring names it: generations have 31 bits, so the highest is clear.
+    pub(super) fn tag(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn from_tag(tag: u64) -> Self {
+        Self(tag)
+    }
 }
 
 impl From<Slot> for Token {
@@ -54,9 +63,14 @@ pub(super) enum Phase {
     Cancelling(#[expect(dead_code, reason = "its end closes it")] Option<Socket>),
 }
 
+/// Bytes that one send of the ring takes from a queue.
+const SEND_MAX: usize = 64 * 1024;
+
 /// Bytes that the kernel didn't take yet.
 #[derive(Debug, Default)]
 pub(super) struct Unsent {
+    /// What the ring's last send left, before everything else.
+    front: Vec<u8>,
     bytes: Vec<u8>,
     start: usize,
     /// Who isn't read from until this is short again.
@@ -65,7 +79,7 @@ pub(super) struct Unsent {
 
 impl Unsent {
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() - self.start
+        self.front.len() + self.bytes.len() - self.start
     }
 
     /// Appends what is left of `parts` after the first `skip` bytes.
@@ -79,6 +93,30 @@ impl Unsent {
             skip -= cut;
             self.bytes.extend_from_slice(&part[cut..]);
         }
+    }
+
+    /// Puts back in front what the ring's send didn't take.
+    pub(super) fn put_back(&mut self, rest: Vec<u8>) {
+        debug_assert!(self.front.is_empty(), "one send is under way at a time");
+        self.front = rest;
+    }
+
+    /// The next bytes, at most [`SEND_MAX`] at a time so that what a send leaves is cheap to move.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        if !self.front.is_empty() {
+            return std::mem::take(&mut self.front);
+        }
+        if self.start == 0 && self.bytes.len() <= SEND_MAX {
+            return std::mem::take(&mut self.bytes);
+        }
+        let end = self.bytes.len().min(self.start + SEND_MAX);
+        let next = self.bytes[self.start..end].to_vec();
+        self.start = end;
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.start = 0;
+        }
+        next
     }
 
     /// Writes until all is gone or the kernel takes no more. True: all is gone.
@@ -116,6 +154,18 @@ pub(super) struct Connection {
     pub(super) queued: bool,
     /// Watched for writing too.
     pub(super) writes_watched: bool,
+    /// Received from and sent to by the ring; the fields below are for that alone.
+    pub(super) by_ring: bool,
+    /// A receive is under way…
+    pub(super) armed: bool,
+    /// … and was told to end.
+    pub(super) stopping: bool,
+    /// A send is under way.
+    pub(super) sending: bool,
+    /// The kernel didn't take all of one, and the engine knows.
+    pub(super) stalled: bool,
+    /// Somebody else holds the socket too, and its peer is to see no end yet.
+    pub(super) kept_open: bool,
     /// Not read from until that one's unsent bytes are few again.
     pub(super) held_by: Option<Slot>,
     /// Whom the last bytes were for: where to look first.
@@ -139,6 +189,12 @@ impl Connection {
             present: false,
             queued: false,
             writes_watched: false,
+            by_ring: false,
+            armed: false,
+            stopping: false,
+            sending: false,
+            stalled: false,
+            kept_open: false,
             held_by: None,
             peer: None,
             retained: Vec::new(),
@@ -149,6 +205,11 @@ impl Connection {
     /// The engine may be told about this one's bytes now.
     pub(super) fn may_present(&self) -> bool {
         matches!(self.phase, Phase::Open) && !self.paused && self.held_by.is_none()
+    }
+
+    /// Under the ring: something of it waited until it may be presented.
+    pub(super) fn ring_waits(&self) -> bool {
+        self.by_ring && (self.ended || !self.armed || !self.retained.is_empty())
     }
 
     /// Bytes of memory beside the struct itself.

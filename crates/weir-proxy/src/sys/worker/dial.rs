@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mio::unix::SourceFd;
 use socket2::{Domain, SockAddr, Socket, Type};
 use weir_engine::Conn;
 use weir_model::{ConnectFailure, Event, Instant, ServerId};
@@ -163,11 +165,17 @@ impl Worker {
         match dialing.purpose {
             Purpose::Server(server) => {
                 // Nothing was asked of PostgreSQL yet, so nothing is unsent.
-                let watched = connection.watch_writes(self.poll.registry(), slot, false);
+                let watched = if self.ring.is_some() {
+                    let fd = connection.socket.as_raw_fd();
+                    self.poll.registry().deregister(&mut SourceFd(&fd))
+                } else {
+                    connection.watch_writes(self.poll.registry(), slot, false)
+                };
                 if let Err(e) = watched {
                     self.drop_connection(slot);
                     return self.dial_failed(Purpose::Server(server), e.to_string());
                 }
+                self.receive_by_ring(slot);
                 self.todo.push_back(Todo::Dialed(server, Ok(())));
             }
             Purpose::Cancel(bytes, asker) => {

@@ -1,10 +1,15 @@
-//! Readiness: the `mio` crate says which sockets may be read or written; the loop does it.
+//! The worker's loop. Two ways for bytes to come and go:
 //!
-//! Sockets are watched edge-triggered, for reading only until one doesn't take what we write.
+//! - Readiness: the `mio` crate says which sockets may be read or written; the loop does it.
+//! - Completion (`completion.rs`): io_uring receives and sends for those who serve; accepting,
+//!   dialling and waking up stay with `mio`.
+//!
+//! Under readiness, sockets are watched edge-triggered, for reading only until one doesn't take what we write.
 //! A short read means that the socket is empty, so a message costs one read and one write and
 //! no read that finds nothing.
 
 mod accept;
+mod completion;
 mod connection;
 mod dial;
 mod names;

@@ -23,7 +23,7 @@ use super::turn::{Todo, Worker};
 const UNSENT_HIGH: usize = 256 * 1024;
 
 /// … until there are fewer than this.
-const UNSENT_LOW: usize = 64 * 1024;
+pub(super) const UNSENT_LOW: usize = 64 * 1024;
 
 /// How long a connection may take what is queued for it when it is being closed.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -116,6 +116,9 @@ impl Worker {
             // The engine writes only to whom it was told is there.
             return;
         }
+        if connection.by_ring {
+            return self.send_by_ring(slot, pieces, source);
+        }
         let total: usize = pieces.iter().map(|p| p.len()).sum();
         let mut taken = 0;
         if connection.unsent.is_none() {
@@ -130,6 +133,18 @@ impl Worker {
             }
             self.todo.push_back(Todo::Stalled(to, true));
         }
+        self.queue_unsent(slot, pieces, taken, source);
+    }
+
+    /// Queues what is left of `pieces` after the first `taken` bytes. Where too much is queued,
+    /// `source` isn't read from for a while.
+    pub(super) fn queue_unsent(
+        &mut self,
+        slot: Slot,
+        pieces: &[IoSlice<'_>],
+        taken: usize,
+        source: Option<Slot>,
+    ) {
         let connection = &mut self.conns[slot.key()];
         let unsent = connection
             .unsent
@@ -178,7 +193,7 @@ impl Worker {
     }
 
     /// Lets those be read from again that were held because of `slot`.
-    fn release(&mut self, slot: Slot, holds: Vec<Slot>) {
+    pub(super) fn release(&mut self, slot: Slot, holds: Vec<Slot>) {
         for held in holds {
             if let Some(connection) = self.get(held)
                 && connection.held_by == Some(slot)
@@ -191,11 +206,16 @@ impl Worker {
 
     /// The peer is gone for writing. What a server said last (57P01 and why) may still be there
     /// to read; a client's last words interest nobody, since no answer can reach it.
-    fn write_failed(&mut self, slot: Slot) {
+    pub(super) fn write_failed(&mut self, slot: Slot) {
         let Some(connection) = self.get(slot) else {
             return;
         };
         match (&connection.phase, connection.conn) {
+            // The ring's receive brings its last words, and its end.
+            (Phase::Open, Some(Conn::Server(_))) if connection.by_ring && !connection.ended => {
+                let holds = connection.unsent.take().map(|u| u.holds);
+                self.release(slot, holds.unwrap_or_default());
+            }
             (Phase::Open, Some(Conn::Server(_))) if connection.readable || !connection.ended => {
                 connection.readable = true;
                 connection.ended = true;
@@ -224,11 +244,11 @@ impl Worker {
         let connection = &mut self.conns[slot.key()];
         connection.conn = None;
         connection.retained = Vec::new();
-        if let Some(unsent) = &mut connection.unsent
-            && matches!(connection.phase, Phase::Open)
-        {
+        let queued = connection.sending || connection.unsent.is_some();
+        if queued && matches!(connection.phase, Phase::Open) {
             connection.phase = Phase::Closing;
-            let holds = std::mem::take(&mut unsent.holds);
+            let holds = connection.unsent.as_mut().map(|u| &mut u.holds);
+            let holds = holds.map(std::mem::take).unwrap_or_default();
             self.closing.push((slot, until));
             self.release(slot, holds);
         } else {
@@ -239,8 +259,13 @@ impl Worker {
     /// The socket once more, so that its peer sees no end before this one is dropped, too.
     fn keep_open(&mut self, conn: Conn) -> Option<Socket> {
         let slot = self.find(conn, None)?;
-        let socket = &self.conns[slot.key()].socket;
-        let kept = socket.try_clone().ok()?;
+        let connection = &mut self.conns[slot.key()];
+        let kept = connection.socket.try_clone().ok()?;
+        if connection.by_ring {
+            connection.kept_open = true;
+            return Some(kept);
+        }
+        let socket = &connection.socket;
         // The kernel's interest belongs to what both share; nothing is to be read from it.
         let fd = socket.as_raw_fd();
         self.poll.registry().deregister(&mut SourceFd(&fd)).ok()?;
@@ -248,7 +273,7 @@ impl Worker {
     }
 
     /// Closes without a reset, as far as that is in our hands.
-    fn finish(&mut self, slot: Slot) {
+    pub(super) fn finish(&mut self, slot: Slot) {
         // To a peer that has closed its side a reset does no harm any more.
         if let Some(connection) = self.get(slot)
             && (connection.readable || connection.paused)
@@ -275,11 +300,15 @@ impl Worker {
         if self.get(slot).is_none() {
             return;
         }
-        let connection = self.conns.remove(slot.key());
+        let mut connection = self.conns.remove(slot.key());
         if let Some(conn) = connection.conn {
             self.names.remove(conn);
         }
-        if let Some(unsent) = connection.unsent {
+        let unsent = connection.unsent.take();
+        if connection.by_ring {
+            self.bury(connection, slot);
+        }
+        if let Some(unsent) = unsent {
             self.release(slot, unsent.holds);
         }
     }

@@ -23,6 +23,7 @@ use crate::channel::{Orders, Reporter};
 use crate::clock::Clock;
 use crate::listen::Listener;
 use crate::resolve::Resolver;
+use crate::sys::uring::{Lent, Ring};
 
 /// The token of [`mio::Waker`]. Slots never reach it: that would take 2³² connections at once.
 pub(crate) const WAKE: Token = Token(usize::MAX);
@@ -58,6 +59,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) reporter: Reporter,
     pub(crate) orders: Orders,
+    /// Whether to receive and send by io_uring.
+    pub(crate) ring: bool,
 }
 
 /// What the engine must still be told. Kept in a list, since a call's effects are performed
@@ -72,6 +75,11 @@ pub(super) enum Todo {
 /// One thread's whole world.
 pub(crate) struct Worker {
     pub(super) poll: Poll,
+    /// `None` under readiness.
+    pub(super) ring: Option<Ring>,
+    ring_wanted: bool,
+    /// What the bytes that are being presented may be sent from without a copy.
+    pub(super) lent: Option<Lent>,
     /// Each with whether more may wait there.
     pub(super) listeners: Vec<(Listener, bool)>,
     pub(super) engine: Engine,
@@ -117,6 +125,9 @@ impl Worker {
         let now = parts.clock.now();
         Ok(Self {
             poll: parts.poll,
+            ring: None,
+            ring_wanted: parts.ring,
+            lent: None,
             listeners,
             engine: parts.engine,
             clock: parts.clock,
@@ -146,20 +157,31 @@ impl Worker {
     /// Serves until the engine says exit, or control says stop.
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(1024);
+        self.start_ring(self.ring_wanted);
         loop {
             let timeout = self.timeout();
-            if let Err(e) = self.poll.poll(&mut events, Some(timeout))
-                && e.kind() != io::ErrorKind::Interrupted
-            {
-                // Only a broken process gets here (EBADF, EINVAL); spinning wouldn't mend it.
-                self.reporter.event(fault(format!("epoll failed: {e}")));
-                return;
-            }
-            let began = self.clock.now();
-            self.now = began;
-            for event in &events {
-                self.ready(event);
-                self.settle();
+            let began;
+            if self.ring.is_some() {
+                if !self.wait_for_completions(timeout) {
+                    return;
+                }
+                began = self.clock.now();
+                self.now = began;
+                self.take_completions(&mut events);
+            } else {
+                if let Err(e) = self.poll.poll(&mut events, Some(timeout))
+                    && e.kind() != io::ErrorKind::Interrupted
+                {
+                    // Only a broken process gets here (EBADF, EINVAL); spinning wouldn't mend it.
+                    self.reporter.event(fault(format!("epoll failed: {e}")));
+                    return;
+                }
+                began = self.clock.now();
+                self.now = began;
+                for event in &events {
+                    self.ready(event);
+                    self.settle();
+                }
             }
             self.read_more();
             self.on_time();
@@ -191,7 +213,7 @@ impl Worker {
         next.since(self.now)
     }
 
-    fn ready(&mut self, event: &Readiness) {
+    pub(super) fn ready(&mut self, event: &Readiness) {
         match event.token() {
             WAKE => {
                 self.take_names();
@@ -237,6 +259,9 @@ impl Worker {
 
     /// Reads what there is, within this turn's share.
     pub(super) fn read(&mut self, slot: Slot) {
+        if self.get(slot).is_some_and(|c| c.by_ring) {
+            return self.read_kept(slot);
+        }
         for _ in 0..READS_PER_TURN {
             let Some(connection) = self.get(slot) else {
                 return;
@@ -350,7 +375,7 @@ impl Worker {
         more
     }
 
-    fn present_retained(&mut self, slot: Slot) {
+    pub(super) fn present_retained(&mut self, slot: Slot) {
         let Some(connection) = self.get(slot) else {
             return;
         };
@@ -371,14 +396,14 @@ impl Worker {
         }
     }
 
-    fn present(&mut self, slot: Slot, conn: Conn, bytes: &[u8]) -> usize {
+    pub(super) fn present(&mut self, slot: Slot, conn: Conn, bytes: &[u8]) -> usize {
         let consumed = self.engine.received(conn, bytes, self.now, &mut self.fx);
         self.perform(Some(slot), bytes);
         consumed.min(bytes.len())
     }
 
     /// The peer is gone.
-    fn lost(&mut self, slot: Slot, conn: Conn) {
+    pub(super) fn lost(&mut self, slot: Slot, conn: Conn) {
         self.drop_connection(slot);
         self.todo.push_back(Todo::Closed(conn));
         self.settle();
@@ -416,7 +441,7 @@ impl Worker {
     pub(super) fn queue(&mut self, slot: Slot) {
         if let Some(connection) = self.get(slot)
             && !connection.queued
-            && (connection.readable || connection.present)
+            && (connection.readable || connection.present || connection.ring_waits())
         {
             connection.queued = true;
             self.more.push(slot);
