@@ -12,7 +12,7 @@
 //!
 //! # What is deliberately absent
 //! - Who gets which server, and everything that reads the protocol: `weir-engine`.
-//! - TLS, several workers and io_uring: `sys` leaves each its place.
+//! - TLS and several workers.
 //!
 //! Start at `sys/worker/turn.rs` for a turn of the loop, at `sys/worker/perform.rs` for what an
 //! effect does.

@@ -37,7 +37,9 @@ fn psql_gets_its_rows() {
 
 #[test]
 fn pgbench_runs_in_simple_mode() {
-    pgbench(&["-n", "-S", "-M", "simple", "-c", "40", "-j", "2", "-t", "100"]);
+    pgbench(&[
+        "-n", "-S", "-M", "simple", "-c", "40", "-j", "2", "-t", "100",
+    ]);
 }
 
 #[test]

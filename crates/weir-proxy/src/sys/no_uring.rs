@@ -46,10 +46,6 @@ impl Lease {
     pub(crate) fn bytes(&self) -> &[u8] {
         match *self {}
     }
-
-    pub(crate) fn is_full(&self) -> bool {
-        match *self {}
-    }
 }
 
 impl Lent {

@@ -32,11 +32,11 @@ const SUBMIT_MAX: u32 = 1024;
 const COMPLETE_MAX: u32 = 4096;
 
 /// Receive buffers, shared by all connections. A power of two.
-const BUFFERS: u16 = 256;
+const BUFFERS: u16 = 128;
 
 /// Bytes of each: nearly every message of a transaction fits, and all of them together are small
 /// beside a thousand idle clients.
-pub(crate) const BUFFER_SIZE: usize = 4096;
+pub(crate) const BUFFER_SIZE: usize = 8192;
 
 /// The group of our buffers; there is one.
 const GROUP: u16 = 0;
@@ -73,11 +73,6 @@ impl Lease {
     /// Its name, for [`Ring::send_from`].
     pub(crate) fn id(&self) -> u16 {
         self.id
-    }
-
-    /// Whether the buffer was filled to its end: more may wait behind it.
-    pub(crate) fn is_full(&self) -> bool {
-        self.len == self.bytes.len()
     }
 }
 
@@ -240,9 +235,7 @@ impl Ring {
     /// each piece; its highest bit must be clear.
     pub(crate) fn receive(&mut self, fd: RawFd, tag: u64) {
         debug_assert!(tag & OTHER == 0);
-        let entry = opcode::RecvMulti::new(Fd(fd), GROUP)
-            .build()
-            .user_data(tag);
+        let entry = opcode::RecvMulti::new(Fd(fd), GROUP).build().user_data(tag);
         self.push(&entry);
     }
 

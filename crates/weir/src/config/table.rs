@@ -67,7 +67,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "io",
         None,
         "\"auto\"",
-        "auto, uring, epoll. This version has epoll.",
+        "auto, uring, epoll. auto takes io_uring where the kernel and the process's limits allow it, else epoll; the log says which, and why.",
     ),
     s(
         "",

@@ -2,9 +2,9 @@
 //! the ring; all else (accepting, dialling, cancel requests, waking up) stays with `mio`, whose
 //! epoll instance the ring watches.
 //!
-//! A receive stays armed while its connection lives. When the engine doesn't want bytes (the
-//! client waits for a server, or whoever takes a server's rows is slow), what comes is kept with
-//! the connection, and from [`KEPT_MAX`] on the receive is ended until they are wanted again.
+//! A receive stays armed while its connection lives, also while a client waits for a server: what
+//! comes then is kept with it, and from [`KEPT_MAX`] on the receive is ended until the engine wants
+//! more. It is ended at once where whoever takes these bytes is slow.
 //!
 //! One send of a connection is under way at a time; what is written meanwhile is queued as it is
 //! under readiness, and so are back-pressure and its marks.
@@ -105,8 +105,9 @@ impl Worker {
             || connection.armed
             || connection.ended
             || !matches!(connection.phase, Phase::Open)
-            // One that isn't to be read from is still listened to, for its end.
-            || (!connection.may_present() && connection.retained.len() >= KEPT_MAX)
+            || connection.held_by.is_some()
+            // One that waits for a server is still listened to, for its end.
+            || (connection.paused && connection.retained.len() >= KEPT_MAX)
         {
             return;
         }
@@ -114,6 +115,19 @@ impl Worker {
             connection.armed = true;
             connection.stopping = false;
             ring.receive(connection.socket.as_raw_fd(), slot.tag());
+        }
+    }
+
+    /// Ends the receive. A few pieces may still come: the kernel takes up to 32 in one go.
+    pub(super) fn disarm(&mut self, slot: Slot) {
+        if let Some(connection) = self.conns.get_mut(slot.key())
+            && connection.generation == slot.generation()
+            && connection.armed
+            && !connection.stopping
+            && let Some(ring) = &mut self.ring
+        {
+            connection.stopping = true;
+            ring.stop_receiving(slot.tag());
         }
     }
 
@@ -175,14 +189,8 @@ impl Worker {
                 connection.retained.extend_from_slice(lease.bytes());
                 if connection.may_present() {
                     self.present_retained(slot);
-                } else if connection.retained.len() >= KEPT_MAX
-                    && connection.armed
-                    && !connection.stopping
-                {
-                    connection.stopping = true;
-                    if let Some(ring) = &mut self.ring {
-                        ring.stop_receiving(slot.tag());
-                    }
+                } else if connection.retained.len() >= KEPT_MAX {
+                    self.disarm(slot);
                 }
             }
         }
@@ -247,9 +255,7 @@ impl Worker {
         connection.sending = true;
         let fd = connection.socket.as_raw_fd();
         match (pieces, self.lent) {
-            ([piece], Some(lent))
-                if piece.len() >= LEND_MIN && lent.start_of(piece).is_some() =>
-            {
+            ([piece], Some(lent)) if piece.len() >= LEND_MIN && lent.start_of(piece).is_some() => {
                 ring.send_from(fd, slot.tag(), &lent, piece);
             }
             _ => ring.send_copied(fd, slot.tag(), pieces),
@@ -317,11 +323,10 @@ impl Worker {
         let Some(ring) = &mut self.ring else {
             return;
         };
-        if connection.armed {
+        // What is under way holds the socket, so dropping it alone would close nothing.
+        if connection.kept_open {
             ring.stop_receiving(slot.tag());
-        }
-        if !connection.kept_open {
-            // What is under way holds the socket, so dropping it alone would close nothing.
+        } else if connection.armed || connection.sending {
             let _ = connection.socket.shutdown(std::net::Shutdown::Both);
         }
         ring.close(connection.socket);

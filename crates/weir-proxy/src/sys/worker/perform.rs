@@ -158,6 +158,7 @@ impl Worker {
             if let Some(maker) = self.get(source) {
                 maker.held_by = Some(slot);
             }
+            self.disarm(source);
         }
     }
 
