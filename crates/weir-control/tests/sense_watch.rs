@@ -4,116 +4,34 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, NoTls};
 use weir_control::sense::view::{ServerView, WatchFailure};
 use weir_control::sense::watch::VIEWS_MAX;
 use weir_control::sense::{WatchHandle, WatchSettings, watch};
+use weir_lab::pg::{PgOptions, PrivatePostgres};
 use weir_model::{Instant, PoolKey, ServerSettings};
 
-/// A private PostgreSQL; stopped and removed when dropped.
+/// A private PostgreSQL.
 struct Postgres {
-    dir: TempDir,
+    server: PrivatePostgres,
     port: u16,
 }
 
-/// Debian's 15, or another that `WEIR_TEST_PG_BIN` names: the claims hold from 13 to 18.
-fn bin() -> PathBuf {
-    std::env::var_os("WEIR_TEST_PG_BIN")
-        .map_or_else(|| "/usr/lib/postgresql/15/bin".into(), PathBuf::from)
-}
-
-/// PostgreSQL refuses to run as root; then it runs as `postgres`.
-fn as_postgres(program: &Path) -> Command {
-    let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
-    if root {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "postgres", "--"]).arg(program);
-        command
-    } else {
-        Command::new(program)
-    }
-}
-
-fn done(mut command: Command) {
-    let out = command
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(
-        out.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-}
-
 impl Postgres {
-    fn start(settings: &[&str]) -> Self {
-        let dir = TempDir::with_prefix_in("weir-sense-", "/tmp").unwrap();
-        let owner = as_postgres(Path::new("id")).arg("-un").output().unwrap();
-        let owner = String::from_utf8(owner.stdout).unwrap();
-        done({
-            let mut command = Command::new("chown");
-            command.arg(owner.trim()).arg(dir.path());
-            command
-        });
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let postgres = Self { dir, port };
-        let mut initdb = as_postgres(&bin().join("initdb"));
-        initdb.args([
-            "--no-sync",
-            "--no-locale",
-            "-E",
-            "UTF8",
-            "-A",
-            "trust",
-            "-U",
-            "boss",
-            "-D",
-        ]);
-        initdb.arg(postgres.data());
-        done(initdb);
-        postgres.ctl("start", settings);
-        postgres
-    }
-
-    fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
-    }
-
-    fn ctl(&self, what: &str, settings: &[&str]) {
-        let mut options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -k {} -c fsync=off",
-            self.port,
-            self.dir.path().display()
-        );
-        for setting in settings {
-            options.push_str(&format!(" -c {setting}"));
+    fn start(settings: &[(&str, &str)]) -> Self {
+        let mut options = PgOptions::for_tests();
+        for (name, value) in settings {
+            options = options.set(name, value);
         }
-        let mut ctl = as_postgres(&bin().join("pg_ctl"));
-        ctl.args([what, "-w", "-m", "immediate", "-D"])
-            .arg(self.data())
-            .arg("-l")
-            .arg(self.dir.path().join("data/log"));
-        if what == "start" {
-            ctl = as_postgres(&bin().join("pg_ctl"));
-            ctl.args(["start", "-w", "-D"])
-                .arg(self.data())
-                .arg("-l")
-                .arg(self.data().join("log"))
-                .args(["-o", &options]);
-        }
-        done(ctl);
+        let server = PrivatePostgres::start(&options).unwrap();
+        let port = server.port();
+        Self { server, port }
     }
 
     async fn client(&self, user: &str, application: &str) -> Client {
@@ -137,18 +55,6 @@ impl Postgres {
         let (handle, views, work) = watch(settings, clock());
         tokio::spawn(work);
         (handle, views)
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let _ = as_postgres(&bin().join("pg_ctl"))
-            .args(["stop", "-m", "immediate", "-D"])
-            .arg(self.data())
-            .current_dir("/")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
     }
 }
 
@@ -188,7 +94,7 @@ async fn view_with(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_chain_shows_its_root_and_an_idle_transaction_its_age() {
     let pg = Postgres::start(&[]);
-    let boss = pg.client("boss", "boss").await;
+    let boss = pg.client("postgres", "postgres").await;
     boss.batch_execute(
         "CREATE TABLE orders (id int PRIMARY KEY, n int); INSERT INTO orders VALUES (1, 0);
          CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor",
@@ -206,21 +112,21 @@ async fn a_lock_chain_shows_its_root_and_an_idle_transaction_its_age() {
         "the first look has all"
     );
 
-    let holder = pg.client("boss", "forgetful").await;
+    let holder = pg.client("postgres", "forgetful").await;
     holder
         .batch_execute("BEGIN; UPDATE orders SET n = 1 WHERE id = 1")
         .await
         .unwrap();
     let mut victims = Vec::new();
     for n in 0..3 {
-        let victim = pg.client("boss", &format!("victim{n}")).await;
+        let victim = pg.client("postgres", &format!("victim{n}")).await;
         victims.push(tokio::spawn(async move {
             victim
                 .batch_execute("UPDATE orders SET n = 2 WHERE id = 1")
                 .await
         }));
     }
-    let ddl = pg.client("boss", "migration").await;
+    let ddl = pg.client("postgres", "migration").await;
     victims.push(tokio::spawn(async move {
         ddl.batch_execute("ALTER TABLE orders ADD COLUMN x int")
             .await
@@ -279,8 +185,11 @@ async fn a_lock_chain_shows_its_root_and_an_idle_transaction_its_age() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_tell_slots_reserve_and_the_smallest_role_or_database_limit() {
-    let pg = Postgres::start(&["max_connections=30", "superuser_reserved_connections=4"]);
-    let boss = pg.client("boss", "boss").await;
+    let pg = Postgres::start(&[
+        ("max_connections", "30"),
+        ("superuser_reserved_connections", "4"),
+    ]);
+    let boss = pg.client("postgres", "postgres").await;
     boss.batch_execute(
         "CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor;
          CREATE ROLE web LOGIN CONNECTION LIMIT 7; CREATE ROLE batch LOGIN;",
@@ -325,14 +234,14 @@ async fn limits_tell_slots_reserve_and_the_smallest_role_or_database_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_pg_monitor_it_looks_all_the_same_and_says_what_it_cannot_see() {
     let pg = Postgres::start(&[]);
-    let boss = pg.client("boss", "boss").await;
+    let boss = pg.client("postgres", "postgres").await;
     boss.batch_execute("CREATE ROLE nobody LOGIN")
         .await
         .unwrap();
     boss.batch_execute("BEGIN").await.unwrap();
     let mine = pg.client("nobody", "mine").await;
     mine.batch_execute("BEGIN").await.unwrap();
-    let socket = pg.dir.path().to_str().unwrap().to_owned();
+    let socket = pg.server.socket_dir().to_str().unwrap().to_owned();
     let (_handle, mut views) = pg.watch(Some("nobody"), &socket);
     let view = view_with(&mut views, |v| v.outcome.is_ok()).await;
     assert!(!view.sees_all);
@@ -344,10 +253,10 @@ async fn without_pg_monitor_it_looks_all_the_same_and_says_what_it_cannot_see() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_goes_away_is_told_within_a_second_and_found_again() {
-    let pg = Postgres::start(&[]);
-    let (_handle, mut views) = pg.watch(Some("boss"), "127.0.0.1");
+    let mut pg = Postgres::start(&[]);
+    let (_handle, mut views) = pg.watch(Some("postgres"), "127.0.0.1");
     let before = view_with(&mut views, |v| v.outcome.is_ok()).await;
-    pg.ctl("stop", &[]);
+    pg.server.kill_immediate();
     let first = timeout(
         Duration::from_secs(1),
         view_with(&mut views, |v| v.outcome.is_err()),
@@ -372,7 +281,7 @@ async fn a_server_that_goes_away_is_told_within_a_second_and_found_again() {
         text.contains("refused") || text.contains("closed"),
         "{text}"
     );
-    pg.ctl("start", &[]);
+    pg.server.start_again().unwrap();
     let after = view_with(&mut views, |v| v.outcome.is_ok()).await;
     assert!(after.postmaster_started > before.postmaster_started);
 }
@@ -380,8 +289,8 @@ async fn a_server_that_goes_away_is_told_within_a_second_and_found_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backend_that_hangs_is_late_every_second_and_nothing_queues_behind_it() {
     let pg = Postgres::start(&[]);
-    let boss = pg.client("boss", "boss").await;
-    let (_handle, mut views) = pg.watch(Some("boss"), "127.0.0.1");
+    let boss = pg.client("postgres", "postgres").await;
+    let (_handle, mut views) = pg.watch(Some("postgres"), "127.0.0.1");
     view_with(&mut views, |v| v.outcome.is_ok()).await;
     let row = boss
         .query_one(
@@ -392,9 +301,8 @@ async fn a_backend_that_hangs_is_late_every_second_and_nothing_queues_behind_it(
         .unwrap();
     let pid: i32 = row.get(0);
     let signal = |name: &str| {
-        let mut kill = as_postgres(Path::new("kill"));
-        kill.args([name, &pid.to_string()]);
-        done(kill);
+        let sent = Command::new("kill").args([name, &pid.to_string()]).status();
+        assert!(sent.unwrap().success());
     };
     signal("-STOP");
     let is_late = |v: &ServerView| v.outcome == Err(WatchFailure::Late);
@@ -450,7 +358,7 @@ async fn a_server_that_never_answers_is_told_every_second() {
     // Accepts by its backlog, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut server = ServerSettings::at("127.0.0.1", silent.local_addr().unwrap().port());
-    server.watch_user = Some("boss".into());
+    server.watch_user = Some("postgres".into());
     let settings = WatchSettings {
         server: Arc::new(server),
         cluster: "c".to_owned(),
@@ -479,7 +387,7 @@ async fn a_server_that_never_answers_is_told_every_second() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_who_takes_no_views_holds_it_up() {
     let pg = Postgres::start(&[]);
-    let (handle, mut views) = pg.watch(Some("boss"), "127.0.0.1");
+    let (handle, mut views) = pg.watch(Some("postgres"), "127.0.0.1");
     for _ in 0..2 * VIEWS_MAX {
         handle.look_now();
         sleep(Duration::from_millis(250)).await;

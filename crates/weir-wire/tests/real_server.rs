@@ -1,102 +1,26 @@
 //! Logs in to a real PostgreSQL: what we write it understands, what it stores we can check.
-//!
-//! Needs PostgreSQL's programs (PATH or /usr/lib/postgresql/*/bin); says so and passes where there
-//! are none.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::net::TcpStream;
 
+use weir_lab::pg::{PgOptions, PrivatePostgres};
 use weir_wire::auth::md5;
 use weir_wire::auth::scram::{self, Client, Keys, Secret, Server, Verifier};
 use weir_wire::backend::{self, Authentication, TxStatus, tag};
 use weir_wire::frame::{HEADER_LEN, MESSAGE_MAX, parse_header};
 use weir_wire::{frontend, sql, startup};
 
-/// A private PostgreSQL, stopped and removed when dropped.
-struct Postgres {
-    bin: PathBuf,
-    dir: tempfile::TempDir,
-    port: u16,
-}
+/// Who logs in how.
+const RULES: &str = "host all postgres 127.0.0.1/32 trust
+host all old 127.0.0.1/32 md5
+host all all 127.0.0.1/32 scram-sha-256
+";
 
-fn find_bin() -> Option<PathBuf> {
-    let installed = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten();
-    installed
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-        .find(|bin| bin.join("initdb").exists())
-}
-
-impl Postgres {
-    fn start() -> Option<Self> {
-        let bin = find_bin()?;
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        drop(listener);
-        let postgres = Self { bin, dir, port };
-        let path = postgres.dir.path().to_owned();
-        if is_root() {
-            run(Command::new("chown").arg("postgres").arg(&path));
-        }
-        let data = path.join("data");
-        run(postgres
-            .program("initdb")
-            .args(["-A", "trust", "-U", "boss", "-N", "-D"])
-            .arg(&data));
-        std::fs::write(
-            data.join("pg_hba.conf"),
-            "host all boss 127.0.0.1/32 trust\nhost all old 127.0.0.1/32 md5\nhost all all 127.0.0.1/32 scram-sha-256\n",
-        )
-        .expect("pg_hba.conf");
-        let options = format!(
-            "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off",
-            path.display()
-        );
-        run(postgres
-            .program("pg_ctl")
-            .args(["start", "-w", "-s", "-o", &options, "-l"])
-            .arg(path.join("log"))
-            .arg("-D")
-            .arg(&data));
-        Some(postgres)
-    }
-
-    /// One of its programs; as the user `postgres` where we are root, which it refuses to be.
-    fn program(&self, name: &str) -> Command {
-        let program = self.bin.join(name);
-        if is_root() {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--"]).arg(program);
-            command
-        } else {
-            Command::new(program)
-        }
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let data = self.dir.path().join("data");
-        let _ = self
-            .program("pg_ctl")
-            .args(["stop", "-s", "-m", "immediate", "-D"])
-            .arg(data)
-            .status();
-    }
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(Path::new("/proc/self")).is_ok_and(|meta| meta.uid() == 0)
-}
-
-fn run(command: &mut Command) {
-    let output = command.current_dir("/").output().expect("it runs");
-    assert!(output.status.success(), "{command:?}: {output:?}");
+fn postgres() -> PrivatePostgres {
+    let mut server = PrivatePostgres::start(&PgOptions::for_tests()).expect("a PostgreSQL");
+    std::fs::write(server.data_dir().join("pg_hba.conf"), RULES).expect("pg_hba.conf");
+    server.restart().expect("with other rules");
+    server
 }
 
 struct Session {
@@ -204,13 +128,10 @@ impl Session {
 
 #[test]
 fn a_real_postgresql_lets_us_in_and_its_verifiers_are_ours() {
-    let Some(postgres) = Postgres::start() else {
-        println!("no PostgreSQL found: nothing was tried");
-        return;
-    };
-    let port = postgres.port;
+    let postgres = postgres();
+    let port = postgres.port();
     let password = |text: &str| Secret::Password(text.as_bytes().to_vec());
-    let (mut boss, _) = Session::login(port, "boss", password("")).expect("trust");
+    let (mut boss, _) = Session::login(port, "postgres", password("")).expect("trust");
     boss.query(
         "set password_encryption = 'scram-sha-256'; create role new login password 'pen·cil ﬀ'",
     );

@@ -43,6 +43,24 @@ impl Default for PgOptions {
     }
 }
 
+impl PgOptions {
+    /// For tests: of the installation that `WEIR_TEST_PG_BIN` names, so that they can be run against
+    /// each version of PostgreSQL; without it, of the one that [`find`] finds.
+    pub fn for_tests() -> Self {
+        Self {
+            pg_bin: std::env::var_os("WEIR_TEST_PG_BIN").map(PathBuf::from),
+            ..Self::default()
+        }
+    }
+
+    /// With one more line of postgresql.conf.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
 /// A PostgreSQL in a temporary directory, on 127.0.0.1. Its superuser is `postgres`. Dropping it
 /// stops it at once and removes all it wrote.
 #[derive(Debug)]
@@ -98,6 +116,11 @@ impl PrivatePostgres {
     /// The folder of its Unix socket.
     pub fn socket_dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Its data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.data()
     }
 
     /// The postmaster's PID, if it was started and not stopped.

@@ -6,41 +6,21 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroU32;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Output};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use weir_lab::pg::{PgOptions, PrivatePostgres};
 use weir_model::{PoolSettings, PoolSize, PoolerSettings, ServerSettings};
 use weir_proxy::{IoChoice, ListenAddr, Proxy, ProxyHandle, ProxySettings};
 
-/// A private PostgreSQL in a temporary directory. It stops when this is dropped, and also when
-/// the test process ends in whatever way: a shell that waits for our end of a pipe sees to it.
+/// A private PostgreSQL with a client's programs.
 pub struct Postgres {
+    server: Mutex<PrivatePostgres>,
     pub dir: PathBuf,
     pub port: u16,
     bin: PathBuf,
-    keeper: Child,
-    leash: Option<ChildStdin>,
-}
-
-fn bin() -> PathBuf {
-    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|e| e.path().join("bin"))
-        .filter(|p| p.join("initdb").exists())
-        .collect();
-    found.sort();
-    if let Some(bin) = found.pop() {
-        return bin;
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .find(|p| p.join("initdb").exists())
-        .expect("no PostgreSQL found: install postgresql (initdb under /usr/lib/postgresql/*/bin or on PATH)")
 }
 
 /// `WEIR_TEST_IO=epoll` has everything run without io_uring; scripts/test.sh does both.
@@ -53,69 +33,20 @@ pub fn free_port() -> u16 {
     probe.local_addr().expect("its number").port()
 }
 
-/// PostgreSQL refuses to run as root.
-fn as_postgres() -> &'static str {
-    let uid = std::fs::metadata("/proc/self").map_or(1, |m| m.uid());
-    if uid == 0 {
-        "setpriv --reuid=postgres --regid=postgres --clear-groups"
-    } else {
-        ""
-    }
-}
-
 impl Postgres {
     pub fn start() -> Self {
-        let bin = bin();
-        let port = free_port();
-        let dir = tempfile::Builder::new()
-            .prefix("weir-pg-")
-            .tempdir()
-            .expect("a temporary directory")
-            .keep();
-        let who = as_postgres();
-        let script = format!(
-            r#"trap '' HUP INT TERM # whoever kills a whole group of processes mustn't keep us from tidying up
-            set -e
-            cd {dir}
-            [ -z "{who}" ] || chown postgres {dir}
-            chmod 755 {dir}
-            {who} {bin}/initdb -D data -U postgres -A trust -N -E UTF8 --locale=C.UTF-8 >initdb.log
-            cat >>data/postgresql.conf <<END
-listen_addresses = '127.0.0.1'
-port = {port}
-unix_socket_directories = '{dir}'
-fsync = off
-max_connections = 100
-autovacuum = off
-END
-            {who} {bin}/pg_ctl -D data -l {dir}/data/server.log -w start >/dev/null
-            echo ready
-            read _ || true
-            {who} {bin}/pg_ctl -D data -m immediate stop >/dev/null || true
-            rm -rf {dir}"#,
-            dir = dir.display(),
-            bin = bin.display(),
-        );
-        let mut keeper = Command::new("sh")
-            .args(["-c", &script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a shell");
-        let leash = keeper.stdin.take();
-        let mut said = [0; 6];
-        keeper
-            .stdout
-            .as_mut()
-            .expect("its output")
-            .read_exact(&mut said)
-            .expect("PostgreSQL started");
+        let server = PrivatePostgres::start(&PgOptions::for_tests()).expect("a PostgreSQL");
+        let bin = server.bin().to_owned();
         Self {
-            dir,
-            port,
-            bin,
-            keeper,
-            leash,
+            dir: server.socket_dir().to_owned(),
+            port: server.port(),
+            // An installation without them can still be the server.
+            bin: if bin.join("psql").exists() {
+                bin
+            } else {
+                PathBuf::new()
+            },
+            server: Mutex::new(server),
         }
     }
 
@@ -130,15 +61,11 @@ END
         })
     }
 
+    /// As after a crash.
     pub fn restart(&self) {
-        let command = format!(
-            "cd {dir} && {who} {bin}/pg_ctl -D data -l {dir}/data/server.log -m immediate -w restart >/dev/null",
-            who = as_postgres(),
-            bin = self.bin.display(),
-            dir = self.dir.display()
-        );
-        let status = Command::new("sh").args(["-c", &command]).status();
-        assert!(status.expect("a shell").success());
+        let mut server = self.server.lock().expect("no test failed with it");
+        server.kill_immediate();
+        server.start_again().expect("it starts again");
     }
 
     /// Runs one of PostgreSQL's programs against `port`.
@@ -165,13 +92,6 @@ END
         let out = self.run("psql", port, &["-XAtqc", sql]);
         assert!(out.status.success(), "{sql}: {out:?}");
         String::from_utf8_lossy(&out.stdout).trim().to_owned()
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        self.leash = None;
-        let _ = self.keeper.wait();
     }
 }
 

@@ -17,7 +17,7 @@ fn server(config: String, more: &str) -> String {
 fn small(max_connections: u32) -> Pg {
     Pg::start(PgOptions {
         max_connections,
-        ..PgOptions::default()
+        ..PgOptions::for_tests()
     })
 }
 

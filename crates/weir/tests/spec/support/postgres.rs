@@ -21,7 +21,7 @@ pub(crate) fn postgres() -> &'static Pg {
         let pg = Pg::start(PgOptions {
             max_connections: 300,
             scram_users: vec!["scram_user".to_owned()],
-            ..PgOptions::default()
+            ..PgOptions::for_tests()
         });
         let hba = pg.0.socket_dir().join("data/pg_hba.conf");
         let rules = std::fs::read_to_string(&hba).unwrap();
