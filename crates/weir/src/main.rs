@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod incident;
 mod run;
+mod when;
 mod wiring;
 
 use std::process::ExitCode;

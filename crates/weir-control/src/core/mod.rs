@@ -17,9 +17,13 @@ mod asks;
 mod chart;
 mod lifecycle;
 mod live;
+mod moves;
 mod publish;
+mod recurrence;
 mod restore;
 mod sizing;
+mod verifying;
+mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -58,6 +62,8 @@ pub struct CoreSettings {
     pub budgets: BTreeMap<Arc<str>, u32>,
     /// How long the objective must be met before an incident is resolved.
     pub resolve_after: Duration,
+    /// What comes back this soon after it was resolved re-opens the old incident; zero: never.
+    pub watch_window: Duration,
     /// What incidents of this instance are: real, or a drill.
     pub kind: Kind,
     /// Weir's version.
@@ -70,6 +76,10 @@ pub struct CoreSettings {
 
 /// What should be done because of an input.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for one turn; a box for each would cost more than the copy"
+)]
 pub enum Output {
     /// Send this to the data plane.
     Order(Order),
@@ -109,6 +119,8 @@ pub struct Core {
     live: Vec<Live>,
     incidents: BTreeMap<IncidentId, Arc<Incident>>,
     next_incident: u64,
+    verifying: BTreeMap<(IncidentId, String), verifying::Watched>,
+    verified_at: Instant,
     decisions: VecDeque<Arc<Decision>>,
     watch: Option<Result<(), WatchFailure>>,
     server_version: u32,
@@ -138,6 +150,8 @@ impl Core {
             live: Vec::new(),
             incidents: BTreeMap::new(),
             next_incident: 1,
+            verifying: BTreeMap::new(),
+            verified_at: now,
             decisions: VecDeque::new(),
             watch: None,
             server_version: 0,
@@ -284,5 +298,6 @@ impl Core {
     fn second(&mut self, out: &mut Vec<Output>) {
         self.regulate(out);
         self.follow_incidents(out);
+        self.verify_actions(out);
     }
 }
