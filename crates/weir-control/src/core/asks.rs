@@ -54,27 +54,7 @@ impl Core {
                 out.push(Output::Notify(id, NotifyWhat::Resolved));
                 Ok(Answer::Done(format!("{id} resolved")))
             }
-            Ask::Notified {
-                id,
-                channel,
-                ok,
-                says,
-            } => {
-                self.must_exist(id)?;
-                let at = self.clock.wall(self.now);
-                self.append(
-                    id,
-                    at,
-                    By::Weir,
-                    Said::Notified {
-                        channel,
-                        ok,
-                        says: cut(says),
-                    },
-                    out,
-                );
-                Ok(Answer::Done(String::new()))
-            }
+            Ask::Outside(wish) => self.outside(wish, out),
             Ask::Samples { pool, from, to } => {
                 let (from, to) = (self.clock.instant(from), self.clock.instant(to));
                 let mut samples = Vec::new();

@@ -17,6 +17,7 @@ mod asks;
 mod chart;
 mod lifecycle;
 mod live;
+mod outside;
 mod publish;
 mod restore;
 mod sizing;
@@ -79,6 +80,8 @@ pub enum Output {
     Notify(IncidentId, NotifyWhat),
     /// The regulator decided; store and stream it.
     Decided(Arc<Decision>),
+    /// Keep this under this name, in place of what was there.
+    Keep(&'static str, serde_json::Value),
 }
 
 /// What is known of a pool beside the recorder.
@@ -114,6 +117,7 @@ pub struct Core {
     server_version: u32,
     store_health: (String, bool),
     draining: bool,
+    outside: outside::Outside,
 }
 
 impl Core {
@@ -143,6 +147,7 @@ impl Core {
             server_version: 0,
             store_health: ("ok".to_owned(), true),
             draining: false,
+            outside: outside::Outside::default(),
             settings,
         }
     }

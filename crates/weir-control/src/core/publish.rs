@@ -29,6 +29,8 @@ impl Core {
             pools,
             incidents: self.incidents.values().rev().cloned().collect(),
             decisions: self.decisions.iter().rev().cloned().collect(),
+            silences: self.outside.silences.clone(),
+            markers: self.outside.markers.iter().cloned().collect(),
         }
     }
 

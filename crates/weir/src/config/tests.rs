@@ -136,7 +136,7 @@ fn the_environment_overrides_the_file_and_is_named_when_it_is_wrong() {
 
 #[test]
 fn every_key_of_the_table_is_read_somewhere() {
-    let source = include_str!("mod.rs");
+    let source = [include_str!("mod.rs"), include_str!("paging.rs")].concat();
     for setting in super::table::SETTINGS {
         assert!(
             source.contains(&format!("\"{}\"", setting.name)),
