@@ -1,7 +1,7 @@
 //! Alertmanager: alerts pushed to `/api/v2/alerts`, silences to `/api/v2/silences`.
 
 use serde_json::{Value, json};
-use weir_model::{Level, Wall};
+use weir_model::{Level, Severity, Wall};
 
 use super::{Message, What, one_line, page, summary};
 use crate::incident::words::rfc3339;
@@ -80,7 +80,7 @@ fn regex(pattern: &str) -> String {
 
 /// `WeirPoolExhausted` and so on.
 fn name(incident: &Incident) -> &'static str {
-    match super::first_level(incident) {
+    match incident.first_level() {
         Some(Level::Exhausted) => "WeirPoolExhausted",
         Some(Level::Saturated) => "WeirPoolSaturated",
         Some(Level::Starved) => "WeirPoolStarved",
@@ -88,18 +88,19 @@ fn name(incident: &Incident) -> &'static str {
         Some(Level::Down) => "WeirServerDown",
         Some(Level::Degraded) => "WeirStatementsSlow",
         Some(Level::Leak) => "WeirConnectionLeak",
-        None => "WeirIncidentDeclared",
+        None => "WeirIncident",
     }
 }
 
 /// What Alertmanager's examples route by. That of the first level and not of the moment: labels
 /// are the alert's identity.
 fn severity(incident: &Incident) -> &'static str {
-    match super::first_level(incident) {
+    match incident.first_level() {
         Some(
             Level::Exhausted | Level::Saturated | Level::Starved | Level::Stalled | Level::Down,
-        )
-        | None => "critical",
+        ) => "critical",
+        None if incident.called.severity_at_first() <= Severity::Sev2 => "critical",
+        None => "warning",
         Some(Level::Degraded | Level::Leak) => "warning",
     }
 }

@@ -8,7 +8,7 @@
 use weir_model::{Level, Severity};
 
 use super::policy::Paging;
-use super::{What, level};
+use super::What;
 use crate::incident::Incident;
 use crate::incident::entry::Kind;
 
@@ -71,7 +71,7 @@ impl Told {
     pub fn of(incident: &Incident) -> Self {
         Self {
             severity: incident.severity,
-            level: level(incident),
+            level: incident.level,
             cause_known: incident.top_cause().is_some(),
         }
     }
@@ -79,7 +79,7 @@ impl Told {
     /// Is the incident as it is now worth another word to people?
     pub fn is_news(self, incident: &Incident) -> bool {
         let risen = incident.severity < self.severity
-            || rank(level(incident)) > rank(self.level)
+            || rank(incident.level) > rank(self.level)
             || (incident.top_cause().is_some() && !self.cause_known);
         risen && incident.status.is_ongoing()
     }

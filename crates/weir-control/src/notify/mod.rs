@@ -124,7 +124,7 @@ pub fn test_incident(now: Wall) -> Incident {
         said: Said::Opened {
             kind: Kind::Drill,
             pools: vec![weir_model::PoolKey::new("weir", "test")],
-            level: Level::Exhausted,
+            level: Some(Level::Exhausted),
             severity: Severity::Sev4,
             impact_started_at: now,
             detected_at: now,
@@ -132,6 +132,8 @@ pub fn test_incident(now: Wall) -> Incident {
             objective: "99% of waits < 10ms".to_owned(),
             evidence: Vec::new(),
             baseline: None,
+            title: None,
+            service: None,
         },
     };
     Incident::replay(&[entry]).expect("one `opened` with seq 1 is a whole journal")
@@ -153,7 +155,7 @@ pub fn summary(message: &Message<'_>) -> String {
         incident.id,
         incident.severity.name().to_uppercase(),
         incident.service(),
-        symptom(incident)
+        incident.symptom()
     );
     if let Some(cause) = incident.top_cause() {
         let _ = write!(line, ", {}", words::phrase(cause.cause));
@@ -175,21 +177,6 @@ pub fn summary(message: &Message<'_>) -> String {
     one_line(&line, PAGE_MAX)
 }
 
-/// What is odd, in words: `pool exhausted`.
-pub(crate) fn symptom(incident: &Incident) -> String {
-    words::symptom(incident.level).to_owned()
-}
-
-/// The level that it opened with.
-pub(crate) fn first_level(incident: &Incident) -> Option<Level> {
-    Some(incident.first_level())
-}
-
-/// The highest level so far.
-pub(crate) fn level(incident: &Incident) -> Option<Level> {
-    Some(incident.level)
-}
-
 fn kind_name(incident: &Incident) -> &'static str {
     match incident.kind {
         Kind::Real => "real",
@@ -205,7 +192,7 @@ pub(crate) fn facts(incident: &Incident) -> Vec<(String, String)> {
     fact("Severity", incident.severity.name().to_uppercase());
     fact("Status", incident.status.name().to_owned());
     fact("Service", incident.service());
-    fact("Symptom", symptom(incident));
+    fact("Symptom", incident.symptom().to_owned());
     fact("Started", words::rfc3339(incident.clocks().impact_started_at));
     if let Some(cause) = incident.top_cause() {
         let share = words::share(cause.confidence);
@@ -250,7 +237,7 @@ pub fn page(incident: &Incident) -> String {
         incident.id,
         incident.severity.name().to_uppercase(),
         incident.service(),
-        symptom(incident)
+        incident.symptom()
     );
     if let Some(seen) = incident.opening.first() {
         let _ = write!(

@@ -22,7 +22,7 @@ pub fn export(message: &Message<'_>) -> Value {
         text("weir.incident.severity", incident.severity.name()),
         text("weir.incident.kind", super::kind_name(incident)),
         text("weir.incident.service", &incident.service()),
-        text("weir.incident.symptom", &super::symptom(incident)),
+        text("weir.incident.symptom", incident.symptom()),
         text("weir.incident.says", &page(incident)),
         text("weir.incident.url", &message.link()),
         number("weir.incident.seq", u64::from(incident.seq)),

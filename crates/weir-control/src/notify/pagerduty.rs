@@ -81,7 +81,7 @@ pub fn dedup_key(message: &Message<'_>) -> String {
 
 fn class(incident: &Incident) -> String {
     incident.top_cause().map_or_else(
-        || super::symptom(incident),
+        || incident.symptom().to_owned(),
         |finding| finding.cause.to_string(),
     )
 }
