@@ -508,13 +508,25 @@ impl Switchboard {
         let mut outlets: Vec<Arc<Outlet>> = Vec::new();
         let mut faults = Vec::new();
         for target in targets {
-            match Outlet::new(target, &paging) {
-                Ok(outlet) if outlets.iter().any(|o| o.channel() == outlet.channel()) => {
-                    faults.push(TargetFault::Twice(outlet.channel().to_owned()));
+            let mut outlet = match Outlet::new(target, &paging) {
+                Ok(outlet) => outlet,
+                Err(fault) => {
+                    faults.push(fault);
+                    continue;
                 }
-                Ok(outlet) => outlets.push(Arc::new(outlet)),
-                Err(fault) => faults.push(fault),
+            };
+            let taken = |name: &str| outlets.iter().any(|other| other.channel() == name);
+            let channel = outlet.channel().to_owned();
+            if taken(&channel) && !target.name.is_empty() {
+                faults.push(TargetFault::Twice(channel));
+                continue;
             }
+            // Two without a name at one address: told apart by their order.
+            if taken(&channel) {
+                let free = (2..).map(|n| format!("{channel} #{n}")).find(|name| !taken(name));
+                outlet.wants.channel = free.unwrap_or(channel);
+            }
+            outlets.push(Arc::new(outlet));
         }
         (Self { outlets, paging, speaker }, faults)
     }
