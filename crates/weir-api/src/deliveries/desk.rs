@@ -54,6 +54,7 @@ pub(super) struct Desk {
     /// Incidents that are over, with the last entry that was seen.
     over: BTreeMap<IncidentId, u32>,
     silences: Vec<Silence>,
+    started: Wall,
     /// Windows that Alertmanager was told of.
     announced: BTreeSet<String>,
     /// Dropped with the desk, which ends all tasks wherever they are.
@@ -87,6 +88,7 @@ impl Desk {
             cases: BTreeMap::new(),
             over: BTreeMap::new(),
             silences: Vec::new(),
+            started: clock.now(),
             announced: BTreeSet::new(),
             tasks,
         };
@@ -316,8 +318,16 @@ impl Desk {
                 untold.push(wants.channel.clone());
             }
         }
+        let taken = case.state.acknowledged().map(|(since, by)| (since, by.to_owned()));
         for channel in untold {
             self.queue(&channel, What::Opened, &incident, None);
+            // Somebody was quicker than this message; a pager would ring for nothing. Alertmanager
+            // hears again of what it heard before a restart, and keeps the silence it has.
+            if let Some((since, by)) = &taken
+                && (*since >= self.started || !self.is_alertmanager(&channel))
+            {
+                self.queue(&channel, What::Acknowledged, &incident, Some(by.clone()));
+            }
         }
     }
 

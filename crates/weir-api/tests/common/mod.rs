@@ -1,6 +1,8 @@
 //! A control plane filled by hand, and the ways to ask through it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod receiver;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,6 +21,7 @@ use weir_control::handle::{
 };
 use weir_control::incident::Incident;
 use weir_control::incident::entry::{By, Entry, IncidentId, Kind, Said};
+use weir_control::notify::outside::Wish;
 use weir_control::regulate::{Decision, RegulatorMode, SizeAction};
 use weir_model::{
     Cause, CauseFinding, ClientCounts, ClientId, ClientRow, ClientState, ClockMap, Evidence,
@@ -256,6 +259,8 @@ pub(crate) fn published() -> Published {
         pools: vec![pool()],
         incidents: vec![Arc::new(open_incident(7)), Arc::new(resolved_incident(6))],
         decisions: vec![Arc::new(decision())],
+        silences: Vec::new(),
+        markers: Vec::new(),
     }
 }
 
@@ -352,6 +357,9 @@ impl World {
                             .collect(),
                     )),
                     Ask::Snapshot => Ok(Answer::Snapshot(Arc::new(snapshot()))),
+                    Ask::Outside(Wish::Alerts { source, .. }) => Ok(Answer::Document(
+                        serde_json::json!({ "schema": "weir.alerts_taken/1", "source": source }),
+                    )),
                     Ask::Resolve { id, .. } if id.0 == 6 => {
                         Err(AskFault::NotNow("INC-6 is already resolved".to_owned()))
                     }
