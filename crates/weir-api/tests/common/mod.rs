@@ -152,6 +152,11 @@ pub(crate) fn opened(id: u64) -> Entry {
     }
 }
 
+/// An incident that nobody has done anything about.
+pub(crate) fn fresh_incident(id: u64) -> Incident {
+    Incident::replay(&[opened(id)]).unwrap()
+}
+
 pub(crate) fn said(id: u64, seq: u32, by: By, said: Said) -> Entry {
     Entry {
         incident: IncidentId(id),
