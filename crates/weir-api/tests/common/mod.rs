@@ -446,3 +446,11 @@ pub(crate) async fn post(router: &Router, path: &str, body: &str) -> Got {
         .unwrap();
     send(router, request).await
 }
+
+pub(crate) async fn delete(router: &Router, path: &str, body: &str) -> Got {
+    let request = Request::delete(path)
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    send(router, request).await
+}
