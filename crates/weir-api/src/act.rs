@@ -75,7 +75,11 @@ fn words(bytes: &Bytes) -> Result<Words, ApiFault> {
     Ok(Words { by, text })
 }
 
-pub(crate) async fn done(api: &Api, ask: Ask, incident: Option<IncidentId>) -> Result<Json<Value>, ApiFault> {
+pub(crate) async fn done(
+    api: &Api,
+    ask: Ask,
+    incident: Option<IncidentId>,
+) -> Result<Json<Value>, ApiFault> {
     match api.handle.ask(ask).await? {
         Answer::Done(says) => Ok(Json(json!({
             "schema": "weir.done/1",

@@ -44,7 +44,9 @@ pub struct Ingest {
 
 impl Default for Ingest {
     fn default() -> Self {
-        Self { declare: vec!["critical".to_owned(), "page".to_owned()] }
+        Self {
+            declare: vec!["critical".to_owned(), "page".to_owned()],
+        }
     }
 }
 
@@ -73,7 +75,11 @@ fn wrong(field: &str, says: impl std::fmt::Display) -> ApiFault {
 /// `POST /api/v1/alerts`.
 pub(crate) async fn alerts(State(api): State<Api>, bytes: Bytes) -> Result<Json<Value>, ApiFault> {
     let body: Value = serde_json::from_slice(&bytes).map_err(|error| {
-        ApiFault::bad("bad_json", format!("couldn't read the body: {error}"), EXAMPLE)
+        ApiFault::bad(
+            "bad_json",
+            format!("couldn't read the body: {error}"),
+            EXAMPLE,
+        )
     })?;
     let now = api.now();
     match read_body(&body, &api.ingest, now)? {
@@ -82,8 +88,17 @@ pub(crate) async fn alerts(State(api): State<Api>, bytes: Bytes) -> Result<Json<
             let text = "acknowledged there".to_owned();
             act::done(&api, Ask::Acknowledge { id, by, text }, Some(id)).await
         }
-        Heard::Alerts { source, alerts, truncated, own } => {
-            let wish = Wish::Alerts { source: source.to_owned(), alerts, truncated };
+        Heard::Alerts {
+            source,
+            alerts,
+            truncated,
+            own,
+        } => {
+            let wish = Wish::Alerts {
+                source: source.to_owned(),
+                alerts,
+                truncated,
+            };
             let mut document = match api.handle.ask(Ask::Outside(wish)).await? {
                 Answer::Document(document) => document,
                 Answer::Done(_) => json!({}),
@@ -103,8 +118,8 @@ fn read_body(body: &Value, ingest: &Ingest, now: Wall) -> Result<Heard, ApiFault
         return pagerduty(body, ingest, now);
     }
     if body.contains_key("alerts") {
-        let grafana = body.contains_key("orgId")
-            || body.get("version").and_then(Value::as_str) == Some("1");
+        let grafana =
+            body.contains_key("orgId") || body.get("version").and_then(Value::as_str) == Some("1");
         let source = if grafana { "grafana" } else { "alertmanager" };
         return batch(source, body, ingest, now);
     }
@@ -129,24 +144,40 @@ fn batch(
         return Err(wrong("alerts", "must be an array"));
     };
     if list.len() > ALERTS_MAX {
-        return Err(wrong("alerts", format!("has {} items; at most {ALERTS_MAX} are taken", list.len())));
+        return Err(wrong(
+            "alerts",
+            format!("has {} items; at most {ALERTS_MAX} are taken", list.len()),
+        ));
     }
-    let group = body.get("groupKey").and_then(Value::as_str).unwrap_or_default();
-    let truncated = body.get("truncatedAlerts").and_then(Value::as_u64).unwrap_or(0);
+    let group = body
+        .get("groupKey")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let truncated = body
+        .get("truncatedAlerts")
+        .and_then(Value::as_u64)
+        .unwrap_or(0);
     let (mut alerts, mut own) = (Vec::new(), 0);
     for (index, item) in list.iter().enumerate() {
         let Value::Object(item) = item else {
             return Err(wrong(&format!("alerts[{index}]"), "must be an object"));
         };
         let labels = texts(item, "labels", index)?;
-        if labels.contains_key("incident") && label(&labels, &["alertname"]).is_some_and(|n| n.starts_with("Weir")) {
+        if labels.contains_key("incident")
+            && label(&labels, &["alertname"]).is_some_and(|n| n.starts_with("Weir"))
+        {
             own += 1;
             continue;
         }
         let alert = one(source, group, item, &labels, index, ingest, now)?;
         alerts.push(alert);
     }
-    Ok(Heard::Alerts { source, alerts, truncated, own })
+    Ok(Heard::Alerts {
+        source,
+        alerts,
+        truncated,
+        own,
+    })
 }
 
 fn one(
@@ -205,11 +236,7 @@ fn one(
 }
 
 /// Grafana's legacy webhook: one rule.
-fn grafana_rule(
-    body: &Map<String, Value>,
-    ingest: &Ingest,
-    now: Wall,
-) -> Result<Heard, ApiFault> {
+fn grafana_rule(body: &Map<String, Value>, ingest: &Ingest, now: Wall) -> Result<Heard, ApiFault> {
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let firing = match text("state") {
         Some("alerting") => true,
@@ -218,16 +245,23 @@ fn grafana_rule(
             return Ok(Heard::Nothing("a rule without data is no alert"));
         }
         Some(other) => {
-            return Err(wrong("state", format!("is `{other}`; alerting and ok are known")));
+            return Err(wrong(
+                "state",
+                format!("is `{other}`; alerting and ok are known"),
+            ));
         }
         None => return Err(wrong("state", "is missing: alerting or ok")),
     };
-    let name = text("ruleName").or(text("title")).unwrap_or("a rule without a name");
+    let name = text("ruleName")
+        .or(text("title"))
+        .unwrap_or("a rule without a name");
     let tags = match body.get("tags") {
         Some(Value::Object(tags)) => tags.clone(),
         _ => Map::new(),
     };
-    let rule = body.get("ruleId").map_or_else(|| name.to_owned(), ToString::to_string);
+    let rule = body
+        .get("ruleId")
+        .map_or_else(|| name.to_owned(), ToString::to_string);
     let alert = OutsideAlert {
         fingerprint: short(&format!("grafana:rule:{rule}"), NAME_MAX),
         name: short(name, NAME_MAX),
@@ -240,7 +274,12 @@ fn grafana_rule(
         declares: declares(label(&tags, &["severity"]), ingest),
         link: text("ruleUrl").map(str::to_owned),
     };
-    Ok(Heard::Alerts { source: "grafana", alerts: vec![alert], truncated: 0, own: 0 })
+    Ok(Heard::Alerts {
+        source: "grafana",
+        alerts: vec![alert],
+        truncated: 0,
+        own: 0,
+    })
 }
 
 /// PagerDuty's webhook, version 3.
@@ -249,7 +288,10 @@ fn pagerduty(body: &Map<String, Value>, ingest: &Ingest, now: Wall) -> Result<He
         return Err(wrong("event", "must be an object"));
     };
     let Some(kind) = event.get("event_type").and_then(Value::as_str) else {
-        return Err(wrong("event.event_type", "is missing: incident.triggered and so on"));
+        return Err(wrong(
+            "event.event_type",
+            "is missing: incident.triggered and so on",
+        ));
     };
     let Some(what) = kind.strip_prefix("incident.") else {
         return Ok(Heard::Nothing("only incidents of PagerDuty are taken"));
@@ -271,7 +313,9 @@ fn pagerduty(body: &Map<String, Value>, ingest: &Ingest, now: Wall) -> Result<He
             }
         },
     };
-    let agent = event.get("agent").and_then(|agent| agent.get("summary")?.as_str());
+    let agent = event
+        .get("agent")
+        .and_then(|agent| agent.get("summary")?.as_str());
     let agent = agent.unwrap_or("somebody");
     // One that Weir itself triggered comes back under its own key.
     let own = text("incident_key")
@@ -279,7 +323,10 @@ fn pagerduty(body: &Map<String, Value>, ingest: &Ingest, now: Wall) -> Result<He
         .and_then(|key| key.rsplit('/').next()?.parse::<IncidentId>().ok());
     if let Some(id) = own {
         return Ok(match what {
-            "acknowledged" => Heard::Acknowledged { id, by: format!("{agent} (PagerDuty)") },
+            "acknowledged" => Heard::Acknowledged {
+                id,
+                by: format!("{agent} (PagerDuty)"),
+            },
             _ => Heard::Nothing("this is Weir's own incident, come back"),
         });
     }
@@ -288,9 +335,13 @@ fn pagerduty(body: &Map<String, Value>, ingest: &Ingest, now: Wall) -> Result<He
         "resolved" => false,
         _ => return Ok(Heard::Nothing("this event changes nothing for Weir")),
     };
-    let service = data.get("service").and_then(|service| service.get("summary")?.as_str());
+    let service = data
+        .get("service")
+        .and_then(|service| service.get("summary")?.as_str());
     let title = text("title").unwrap_or("a PagerDuty incident without a title");
-    let priority = data.get("priority").and_then(|p| p.get("summary")?.as_str());
+    let priority = data
+        .get("priority")
+        .and_then(|p| p.get("summary")?.as_str());
     // High urgency is PagerDuty's word for "page".
     let severity = match text("urgency") {
         Some("high") => Some("page"),
@@ -300,22 +351,36 @@ fn pagerduty(body: &Map<String, Value>, ingest: &Ingest, now: Wall) -> Result<He
         fingerprint: short(&format!("pagerduty:{id}"), NAME_MAX),
         name: short(title, NAME_MAX),
         says: match service {
-            Some(service) => short(&format!("{service}, {}", text("status").unwrap_or(what)), SAYS_MAX),
+            Some(service) => short(
+                &format!("{service}, {}", text("status").unwrap_or(what)),
+                SAYS_MAX,
+            ),
             None => short(text("status").unwrap_or(what), SAYS_MAX),
         },
         firing,
-        started_at: text("created_at").and_then(documents::read_time).unwrap_or(at),
+        started_at: text("created_at")
+            .and_then(documents::read_time)
+            .unwrap_or(at),
         ended_at: (!firing).then_some(at),
         pools: Vec::new(),
         service: service.map(|s| short(s, NAME_MAX)),
         declares: declares(severity, ingest),
         link: text("html_url").map(str::to_owned),
     };
-    Ok(Heard::Alerts { source: "pagerduty", alerts: vec![alert], truncated: 0, own: 0 })
+    Ok(Heard::Alerts {
+        source: "pagerduty",
+        alerts: vec![alert],
+        truncated: 0,
+        own: 0,
+    })
 }
 
 /// An object whose values are texts.
-fn texts(item: &Map<String, Value>, name: &str, index: usize) -> Result<Map<String, Value>, ApiFault> {
+fn texts(
+    item: &Map<String, Value>,
+    name: &str,
+    index: usize,
+) -> Result<Map<String, Value>, ApiFault> {
     let field = format!("alerts[{index}].{name}");
     match item.get(name) {
         None | Some(Value::Null) => Ok(Map::new()),
@@ -363,7 +428,10 @@ fn declares(severity: Option<&str>, ingest: &Ingest) -> Option<Severity> {
 }
 
 fn short(text: &str, most: usize) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(most)
+        .collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -385,7 +453,11 @@ const MARKER: &str = r#"{"what": "deploy checkout", "version": "1.42", "by": "ci
 pub(crate) async fn mark(State(api): State<Api>, bytes: Bytes) -> Result<Json<Value>, ApiFault> {
     let body: MarkerBody = act::body(&bytes, MARKER)?;
     let fault = |field: &str, says: &str| {
-        ApiFault::bad("bad_marker", format!("`{field}` {says}"), format!("for example {MARKER}"))
+        ApiFault::bad(
+            "bad_marker",
+            format!("`{field}` {says}"),
+            format!("for example {MARKER}"),
+        )
     };
     if body.what.trim().is_empty() {
         return Err(fault("what", "must say what was changed"));
@@ -396,7 +468,9 @@ pub(crate) async fn mark(State(api): State<Api>, bytes: Bytes) -> Result<Json<Va
         }
     }
     if let Some(link) = &body.link
-        && (!link.starts_with("http") || link.len() > NAME_MAX * 4 || link.contains(char::is_whitespace))
+        && (!link.starts_with("http")
+            || link.len() > NAME_MAX * 4
+            || link.contains(char::is_whitespace))
     {
         return Err(fault("link", "must be an http:// or https:// address"));
     }

@@ -16,10 +16,10 @@ use tokio::sync::Semaphore;
 use weir_control::handle::ControlHandle;
 use weir_model::{Secret, Wall};
 
+use crate::deliveries::Switchboard;
 use crate::events::EventLog;
 use crate::fault::ApiFault;
 use crate::guard::{self, Guard};
-use crate::deliveries::Switchboard;
 use crate::ingest::{self, Ingest};
 use crate::{act, listen, read, silences};
 
@@ -172,7 +172,10 @@ fn routes() -> Routes {
         write("/api/v1/incidents/{id}/ack", post(act::acknowledge)),
         write("/api/v1/incidents/{id}/notes", post(act::note)),
         write("/api/v1/incidents/{id}/resolve", post(act::resolve)),
-        read("/api/v1/incidents/{id}/escalation", get(silences::escalation)),
+        read(
+            "/api/v1/incidents/{id}/escalation",
+            get(silences::escalation),
+        ),
         write("/api/v1/orders", post(act::order)),
         write(
             "/api/v1/alerts",

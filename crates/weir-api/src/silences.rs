@@ -55,31 +55,52 @@ struct MatchBody {
 const SILENCE: &str = r#"{"by": "ann", "why": "upgrade of app", "for": "2h", "match": {"pool": ["app/*"], "severity": ["sev3"]}}"#;
 
 fn wrong(field: &str, says: impl std::fmt::Display) -> ApiFault {
-    ApiFault::bad("bad_silence", format!("`{field}` {says}"), format!("for example {SILENCE}"))
+    ApiFault::bad(
+        "bad_silence",
+        format!("`{field}` {says}"),
+        format!("for example {SILENCE}"),
+    )
 }
 
 fn matcher(body: MatchBody) -> Result<Matcher, ApiFault> {
     let severity = body
         .severity
         .iter()
-        .map(|text| text.parse::<Severity>().map_err(|fault| wrong("match.severity", fault)))
+        .map(|text| {
+            text.parse::<Severity>()
+                .map_err(|fault| wrong("match.severity", fault))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let kind = body
         .kind
         .iter()
         .map(|text| {
             serde_json::from_value::<Kind>(json!(text)).map_err(|_| {
-                wrong("match.kind", format!("`{text}` is no kind; known are real, drill, declared"))
+                wrong(
+                    "match.kind",
+                    format!("`{text}` is no kind; known are real, drill, declared"),
+                )
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
     if body.pool.len() > PATTERNS_MAX {
-        return Err(wrong("match.pool", format!("has more than {PATTERNS_MAX} patterns")));
+        return Err(wrong(
+            "match.pool",
+            format!("has more than {PATTERNS_MAX} patterns"),
+        ));
     }
-    if let Some(bad) = body.pool.iter().find(|p| p.trim().is_empty() || p.len() > 200) {
+    if let Some(bad) = body
+        .pool
+        .iter()
+        .find(|p| p.trim().is_empty() || p.len() > 200)
+    {
         return Err(wrong("match.pool", format!("`{bad}` names no pool")));
     }
-    Ok(Matcher { severity, pool: body.pool, kind })
+    Ok(Matcher {
+        severity,
+        pool: body.pool,
+        kind,
+    })
 }
 
 /// `POST /api/v1/silences`.
@@ -103,7 +124,10 @@ pub(crate) async fn begin(State(api): State<Api>, bytes: Bytes) -> Result<Json<V
     };
     let why = body.why.trim().to_owned();
     if why.is_empty() || why.chars().count() > WHY_MAX {
-        return Err(wrong("why", "must say why: whoever looks for the page that never came reads it"));
+        return Err(wrong(
+            "why",
+            "must say why: whoever looks for the page that never came reads it",
+        ));
     }
     let wish = Wish::Silence {
         meant: matcher(body.meant)?,
@@ -126,7 +150,10 @@ pub(crate) async fn begin(State(api): State<Api>, bytes: Bytes) -> Result<Json<V
 pub(crate) async fn list(State(api): State<Api>) -> Json<Value> {
     let now = api.now();
     let published = api.handle.now();
-    let windows = api.board.as_ref().map_or(&[][..], |board| &board.paging.maintenance);
+    let windows = api
+        .board
+        .as_ref()
+        .map_or(&[][..], |board| &board.paging.maintenance);
     let all: Vec<Value> = windows
         .iter()
         .chain(&published.silences)
@@ -211,11 +238,21 @@ pub(crate) async fn escalation(
     if let Some((at, by)) = state.acknowledged() {
         document["acknowledged"] = json!({ "by": by, "at": documents::time(at) });
     }
-    match state.next(&incident, &board.paging, &published.silences, &board.wants(), now) {
+    match state.next(
+        &incident,
+        &board.paging,
+        &published.silences,
+        &board.wants(),
+        now,
+    ) {
         Next::Do(_) => {
             document["says"] = json!("something is being done about it now");
         }
-        Next::Wait { until, says, upcoming } => {
+        Next::Wait {
+            until,
+            says,
+            upcoming,
+        } => {
             document["says"] = json!(says);
             document["next"] = match upcoming {
                 Some(next) => json!({

@@ -111,7 +111,10 @@ async fn a_webhook_gets_cloudevents_and_the_login_of_its_url() {
     let told = notified(&world, 1).await;
     let got = &receiver.got()[0];
     assert_eq!(got.path, "/hook/T0K3N");
-    assert!(got.header("content-type").starts_with("application/cloudevents+json"));
+    assert!(
+        got.header("content-type")
+            .starts_with("application/cloudevents+json")
+    );
     assert!(got.header("authorization").starts_with("Basic "));
     for key in ["id", "source", "type", "time", "subject"] {
         assert!(got.body[key].is_string(), "{key} in {}", got.body);
@@ -191,7 +194,10 @@ async fn incidents_open_before_a_restart_are_told_to_alertmanager_again() {
     }
     let got = receiver.got();
     assert_eq!(got.len(), 2);
-    let ended: Vec<bool> = got.iter().map(|m| m.body[0]["endsAt"].is_string()).collect();
+    let ended: Vec<bool> = got
+        .iter()
+        .map(|m| m.body[0]["endsAt"].is_string())
+        .collect();
     assert_eq!(ended.iter().filter(|ended| **ended).count(), 1, "{got:?}");
     // What is over needs no new line in its journal.
     assert_eq!(notified(&world, 1).await.len(), 1);
@@ -200,13 +206,19 @@ async fn incidents_open_before_a_restart_are_told_to_alertmanager_again() {
 #[test]
 fn wrong_targets_are_named_all_at_once_and_without_their_secrets() {
     let targets = [
-        target(Service::Webhook, "https://user:s3cret@hooks.example/services/T0K3N"),
+        target(
+            Service::Webhook,
+            "https://user:s3cret@hooks.example/services/T0K3N",
+        ),
         target(Service::Webhook, "file:///etc/passwd"),
         target(ALERTMANAGER, "alertmanager"),
         target(ALERTMANAGER, "http://alertmanager:9093"),
         Target {
             ca: Some("/nowhere/ca.pem".into()),
-            ..target(Service::Slack, "https://hooks.slack.example/services/T0K3N/B/s3cret")
+            ..target(
+                Service::Slack,
+                "https://hooks.slack.example/services/T0K3N/B/s3cret",
+            )
         },
     ];
     let faults = deliveries::check(&targets);

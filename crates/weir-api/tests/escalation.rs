@@ -30,8 +30,13 @@ fn quiet() -> World {
 }
 
 fn channel(name: &str, url: &str) -> Target {
-    let service = Service::PagerDuty { routing_key: Secret("R0123456789abcdef".into()) };
-    Target { name: name.to_owned(), ..Target::new(service, url) }
+    let service = Service::PagerDuty {
+        routing_key: Secret("R0123456789abcdef".into()),
+    };
+    Target {
+        name: name.to_owned(),
+        ..Target::new(service, url)
+    }
 }
 
 fn steps(steps: &[(&str, u64)], contacts: &[(&str, &[&str])]) -> Paging {
@@ -65,17 +70,27 @@ fn steps(steps: &[(&str, u64)], contacts: &[(&str, &[&str])]) -> Paging {
 fn open(world: &World) -> Instant {
     let incident = Arc::new(common::fresh_incident(7));
     let what = NotifyWhat::Opened;
-    world.handle.notifications.send(Notification { what, incident }).unwrap();
+    world
+        .handle
+        .notifications
+        .send(Notification { what, incident })
+        .unwrap();
     Instant::now()
 }
 
 fn acknowledge(world: &World) {
     let mut incident = common::fresh_incident(7);
-    let said = Said::Acknowledged { says: String::new() };
+    let said = Said::Acknowledged {
+        says: String::new(),
+    };
     let entry = common::said(7, incident.seq + 1, By::Person("ann".to_owned()), said);
     incident.apply(&entry).unwrap();
     let (incident, entry) = (Arc::new(incident), Arc::new(entry));
-    world.handle.happenings.send(Happening::Incident { incident, entry }).unwrap();
+    world
+        .handle
+        .happenings
+        .send(Happening::Incident { incident, entry })
+        .unwrap();
 }
 
 /// Accepts connections and never answers.
@@ -89,14 +104,17 @@ fn escalated(world: &World) -> Vec<(u32, String, String)> {
     wishes(world)
         .into_iter()
         .filter_map(|wish| match wish {
-            Wish::Escalated { step, to, channel, .. } => Some((step, to, channel)),
+            Wish::Escalated {
+                step, to, channel, ..
+            } => Some((step, to, channel)),
             _ => None,
         })
         .collect()
 }
 
 #[tokio::test]
-async fn the_third_step_is_reached_on_time_with_the_first_channel_refusing_and_the_second_timing_out() {
+async fn the_third_step_is_reached_on_time_with_the_first_channel_refusing_and_the_second_timing_out()
+ {
     let (_keeps_the_port, hanging) = silent().await;
     let boss = Receiver::answering(202, "").await;
     let targets = [
@@ -105,7 +123,12 @@ async fn the_third_step_is_reached_on_time_with_the_first_channel_refusing_and_t
         channel("pd-boss", &boss.url),
     ];
     let paging = steps(
-        &[("oncall", 0), ("dba", 1_000), ("boss", 2_000), ("ceo", 3_000)],
+        &[
+            ("oncall", 0),
+            ("dba", 1_000),
+            ("boss", 2_000),
+            ("ceo", 3_000),
+        ],
         &[
             ("oncall", &["pd-oncall"]),
             ("dba", &["pd-dba"]),
@@ -126,18 +149,32 @@ async fn the_third_step_is_reached_on_time_with_the_first_channel_refusing_and_t
     // Somebody has it: the fourth step never comes.
     acknowledge(&world);
     tokio::time::sleep(ms(1_500)).await;
-    let triggers = boss.got().iter().filter(|m| m.body["event_action"] == "trigger").count();
+    let triggers = boss
+        .got()
+        .iter()
+        .filter(|m| m.body["event_action"] == "trigger")
+        .count();
     assert_eq!(triggers, 1);
     // And the one who was called hears that it is taken.
     assert_eq!(boss.got()[1].body["event_action"], "acknowledge");
     let named = |step, to: &str, channel: &str| (step, to.to_owned(), channel.to_owned());
     assert_eq!(
         escalated(&world),
-        [named(1, "oncall", "pd-oncall"), named(2, "dba", "pd-dba"), named(3, "boss", "pd-boss")]
+        [
+            named(1, "oncall", "pd-oncall"),
+            named(2, "dba", "pd-dba"),
+            named(3, "boss", "pd-boss")
+        ]
     );
     // The refusal was told at once, and it called the second step early.
     let first = wishes(&world).into_iter().find_map(|wish| match wish {
-        Wish::Notified { step: Some(1), ok, says, to, .. } => Some((ok, says, to)),
+        Wish::Notified {
+            step: Some(1),
+            ok,
+            says,
+            to,
+            ..
+        } => Some((ok, says, to)),
         _ => None,
     });
     let (ok, says, to) = first.unwrap();
@@ -150,13 +187,21 @@ async fn an_acknowledged_one_stops_at_once() {
     let receiver = Receiver::answering(202, "").await;
     let targets = [channel("pd", &receiver.url)];
     let world = quiet();
-    delivering(&world, &targets, steps(&[("pd", 0), ("pd", 400), ("pd", 800)], &[])).await;
+    delivering(
+        &world,
+        &targets,
+        steps(&[("pd", 0), ("pd", 400), ("pd", 800)], &[]),
+    )
+    .await;
     open(&world);
     receiver.had(1).await;
     acknowledge(&world);
     tokio::time::sleep(ms(1_200)).await;
-    let actions: Vec<String> =
-        receiver.got().iter().map(|m| m.body["event_action"].as_str().unwrap().to_owned()).collect();
+    let actions: Vec<String> = receiver
+        .got()
+        .iter()
+        .map(|m| m.body["event_action"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(actions, ["trigger", "acknowledge"]);
 }
 
@@ -182,15 +227,28 @@ async fn a_channel_that_is_named_by_a_step_waits_for_its_turn_and_then_hears_the
     let other = Receiver::answering(202, "").await;
     let targets = [channel("pd", &receiver.url), channel("later", &other.url)];
     let world = quiet();
-    delivering(&world, &targets, steps(&[("pd", 0), ("later", 60_000)], &[])).await;
+    delivering(
+        &world,
+        &targets,
+        steps(&[("pd", 0), ("later", 60_000)], &[]),
+    )
+    .await;
     open(&world);
     receiver.had(1).await;
     let incident = Arc::new(common::resolved_incident(7));
     let what = NotifyWhat::Resolved;
-    world.handle.notifications.send(Notification { what, incident }).unwrap();
+    world
+        .handle
+        .notifications
+        .send(Notification { what, incident })
+        .unwrap();
     let got = receiver.had(2).await;
     assert_eq!(got[1].body["event_action"], "resolve");
-    assert!(other.got().is_empty(), "whoever wasn't called hears nothing: {:?}", other.got());
+    assert!(
+        other.got().is_empty(),
+        "whoever wasn't called hears nothing: {:?}",
+        other.got()
+    );
 }
 
 #[tokio::test]
@@ -202,7 +260,12 @@ async fn somebody_is_called_also_when_the_control_plane_writes_nothing_down() {
     let mut deaf = world;
     deaf.handle.asks = asks;
     let targets = [channel("pd", &receiver.url)];
-    delivering(&deaf, &targets, steps(&[("pd", 0), ("pd", 600), ("pd", 1_200)], &[])).await;
+    delivering(
+        &deaf,
+        &targets,
+        steps(&[("pd", 0), ("pd", 600), ("pd", 1_200)], &[]),
+    )
+    .await;
     let begun = open(&deaf);
     let got = receiver.had(3).await;
     let third = got[2].at - begun;
@@ -230,12 +293,19 @@ async fn a_restart_calls_nobody_twice() {
         },
     ] {
         seq += 1;
-        incident.apply(&common::said(7, seq, By::Weir, said)).unwrap();
+        incident
+            .apply(&common::said(7, seq, By::Weir, said))
+            .unwrap();
     }
     let mut published = common::published();
     published.incidents = vec![Arc::new(incident)];
     let world = World::of(published);
-    delivering(&world, &[channel("pd", &receiver.url)], steps(&[("pd", 0), ("pd", 60_000)], &[])).await;
+    delivering(
+        &world,
+        &[channel("pd", &receiver.url)],
+        steps(&[("pd", 0), ("pd", 60_000)], &[]),
+    )
+    .await;
     tokio::time::sleep(ms(500)).await;
     assert!(receiver.got().is_empty(), "{:?}", receiver.got());
 }

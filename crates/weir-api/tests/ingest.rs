@@ -47,7 +47,12 @@ async fn taken(body: &Value) -> (World, String, Vec<OutsideAlert>, u64, Value) {
     assert_eq!(got.status, 200, "{}", got.text);
     let answer = got.json();
     for ask in world.asked() {
-        if let Ask::Outside(Wish::Alerts { source, alerts, truncated }) = ask {
+        if let Ask::Outside(Wish::Alerts {
+            source,
+            alerts,
+            truncated,
+        }) = ask
+        {
             return (world, source, alerts, truncated, answer);
         }
     }
@@ -57,7 +62,10 @@ async fn taken(body: &Value) -> (World, String, Vec<OutsideAlert>, u64, Value) {
 #[tokio::test]
 async fn alertmanagers_webhook_is_taken_with_all_that_it_says() {
     let (_, source, alerts, truncated, _) = taken(&alertmanager()).await;
-    assert_eq!((source.as_str(), truncated, alerts.len()), ("alertmanager", 2, 2));
+    assert_eq!(
+        (source.as_str(), truncated, alerts.len()),
+        ("alertmanager", 2, 2)
+    );
     let first = &alerts[0];
     assert_eq!(first.name, "SlowCheckout");
     assert_eq!(first.says, "p99 of checkout is 4 s");
@@ -66,7 +74,10 @@ async fn alertmanagers_webhook_is_taken_with_all_that_it_says() {
     assert_eq!(first.pools, ["app/dashboard"]);
     assert_eq!(first.declares, Some(Severity::Sev2));
     assert_eq!(first.link.as_deref(), Some("http://prometheus/graph?g0"));
-    assert!(first.fingerprint.contains("791cec13fcba0368") && first.fingerprint.contains("SlowCheckout"));
+    assert!(
+        first.fingerprint.contains("791cec13fcba0368")
+            && first.fingerprint.contains("SlowCheckout")
+    );
     let second = &alerts[1];
     assert!(!second.firing && second.ended_at.is_some() && second.declares.is_none());
     assert_eq!(second.link, None);
@@ -75,7 +86,10 @@ async fn alertmanagers_webhook_is_taken_with_all_that_it_says() {
 #[tokio::test]
 async fn an_alert_without_a_fingerprint_is_known_by_its_labels() {
     let mut body = alertmanager();
-    body["alerts"][0].as_object_mut().unwrap().remove("fingerprint");
+    body["alerts"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("fingerprint");
     let (_, _, once, _, _) = taken(&body).await;
     let (_, _, twice, _, _) = taken(&body).await;
     assert_eq!(once[0].fingerprint, twice[0].fingerprint);
@@ -87,7 +101,8 @@ async fn an_alert_without_a_fingerprint_is_known_by_its_labels() {
 #[tokio::test]
 async fn weirs_own_alerts_that_come_back_declare_nothing() {
     let mut body = alertmanager();
-    body["alerts"][0]["labels"] = json!({"alertname": "WeirPoolExhausted", "incident": "INC-7", "severity": "critical"});
+    body["alerts"][0]["labels"] =
+        json!({"alertname": "WeirPoolExhausted", "incident": "INC-7", "severity": "critical"});
     let (_, _, alerts, _, answer) = taken(&body).await;
     assert_eq!(alerts.len(), 1);
     assert_eq!(answer["own"], 1);
@@ -115,9 +130,13 @@ async fn grafanas_legacy_rule_is_taken() {
     });
     let (_, source, alerts, _, _) = taken(&body).await;
     assert_eq!(source, "grafana");
-    assert_eq!((alerts[0].name.as_str(), alerts[0].firing), ("Pool waits", true));
+    assert_eq!(
+        (alerts[0].name.as_str(), alerts[0].firing),
+        ("Pool waits", true)
+    );
     assert_eq!(alerts[0].declares, Some(Severity::Sev2));
-    let (_, _, ended, _, _) = taken(&json!({"ruleId": 7, "ruleName": "Pool waits", "state": "ok"})).await;
+    let (_, _, ended, _, _) =
+        taken(&json!({"ruleId": 7, "ruleName": "Pool waits", "state": "ok"})).await;
     assert!(!ended[0].firing);
     assert_eq!(ended[0].fingerprint, alerts[0].fingerprint);
 }
@@ -143,7 +162,10 @@ async fn pagerdutys_event_is_taken() {
     let (_, source, alerts, _, _) = taken(&pagerduty("incident.triggered")).await;
     assert_eq!(source, "pagerduty");
     let alert = &alerts[0];
-    assert_eq!((alert.name.as_str(), alert.service.as_deref()), ("Checkout is down", Some("checkout")));
+    assert_eq!(
+        (alert.name.as_str(), alert.service.as_deref()),
+        ("Checkout is down", Some("checkout"))
+    );
     assert_eq!(alert.started_at, common::at(60_000));
     assert_eq!(alert.declares, Some(Severity::Sev2));
     let (_, _, ended, _, _) = taken(&pagerduty("incident.resolved")).await;
@@ -172,7 +194,12 @@ async fn who_takes_weirs_incident_in_pagerduty_has_it_here_too() {
 async fn events_that_say_nothing_are_taken_all_the_same() {
     let world = World::new();
     for kind in ["incident.annotated", "service.updated", "pagey.ping"] {
-        let got = post(&world.router(), "/api/v1/alerts", &pagerduty(kind).to_string()).await;
+        let got = post(
+            &world.router(),
+            "/api/v1/alerts",
+            &pagerduty(kind).to_string(),
+        )
+        .await;
         assert_eq!(got.status, 200, "{kind}: {}", got.text);
     }
     assert!(world.asked().is_empty());
@@ -192,16 +219,32 @@ async fn a_bad_body_is_refused_with_the_name_of_its_field() {
         (with("/version", json!("3")), "`version`"),
         (with("/alerts", json!({})), "`alerts`"),
         (with("/alerts/1", json!("x")), "`alerts[1]`"),
-        (with("/alerts/0/status", json!("burning")), "`alerts[0].status`"),
-        (with("/alerts/0/startsAt", json!("yesterday")), "`alerts[0].startsAt`"),
+        (
+            with("/alerts/0/status", json!("burning")),
+            "`alerts[0].status`",
+        ),
+        (
+            with("/alerts/0/startsAt", json!("yesterday")),
+            "`alerts[0].startsAt`",
+        ),
         (with("/alerts/0/labels", json!([])), "`alerts[0].labels`"),
-        (with("/alerts/0/labels/severity", json!(1)), "`alerts[0].labels.severity`"),
+        (
+            with("/alerts/0/labels/severity", json!(1)),
+            "`alerts[0].labels.severity`",
+        ),
         (json!({"event": {}}).to_string(), "`event.event_type`"),
-        (json!({"event": {"event_type": "incident.triggered"}}).to_string(), "`event.data`"),
+        (
+            json!({"event": {"event_type": "incident.triggered"}}).to_string(),
+            "`event.data`",
+        ),
         (json!({"ruleName": "x"}).to_string(), "`state`"),
     ] {
         let got = post(&world.router(), "/api/v1/alerts", &body).await;
-        assert_eq!((got.status.as_u16(), got.code().as_str()), (400, "bad_alert"), "{body}");
+        assert_eq!(
+            (got.status.as_u16(), got.code().as_str()),
+            (400, "bad_alert"),
+            "{body}"
+        );
         assert!(got.text.contains(field), "{field} in {}", got.text);
     }
     let got = post(&world.router(), "/api/v1/alerts", "{").await;
@@ -237,13 +280,18 @@ async fn a_marker_is_kept_with_who_and_when() {
     let body = r#"{"what": "deploy checkout", "version": "1.42", "by": "ci", "at": "2026-11-23T05:00:30Z", "link": "https://ci/42"}"#;
     let got = post(&router, "/api/v1/markers", body).await;
     assert_eq!(got.status, 200, "{}", got.text);
-    let Ask::Outside(Wish::Mark(marker)) = &world.asked()[0] else { panic!("{:?}", world.asked()) };
+    let Ask::Outside(Wish::Mark(marker)) = &world.asked()[0] else {
+        panic!("{:?}", world.asked())
+    };
     assert_eq!(marker.says(), "deploy checkout 1.42 (https://ci/42)");
     assert_eq!((marker.at, marker.by.as_str()), (common::at(30_000), "ci"));
     for (body, field) in [
         (r#"{"what": " ", "by": "ci"}"#, "what"),
         (r#"{"what": "x", "by": "ci", "at": "noon"}"#, "at"),
-        (r#"{"what": "x", "by": "ci", "link": "javascript:alert(1)"}"#, "link"),
+        (
+            r#"{"what": "x", "by": "ci", "link": "javascript:alert(1)"}"#,
+            "link",
+        ),
         (r#"{"what": "x\ny", "by": "ci"}"#, "what"),
         (r#"{"what": "x"}"#, "by"),
         (r#"{"what": "x", "by": "ci", "colour": "red"}"#, "colour"),
@@ -262,7 +310,14 @@ async fn a_silence_says_who_why_and_until_when() {
     let body = r#"{"by": "ann", "why": "upgrade", "for": "2h", "match": {"pool": ["app/*"], "severity": ["sev3"]}}"#;
     let got = post(&router, "/api/v1/silences", body).await;
     assert_eq!(got.status, 200, "{}", got.text);
-    let Ask::Outside(Wish::Silence { meant, from, until, by, why }) = &world.asked()[0] else {
+    let Ask::Outside(Wish::Silence {
+        meant,
+        from,
+        until,
+        by,
+        why,
+    }) = &world.asked()[0]
+    else {
         panic!("{:?}", world.asked())
     };
     assert_eq!((by.as_str(), why.as_str(), *from), ("ann", "upgrade", None));
@@ -273,9 +328,18 @@ async fn a_silence_says_who_why_and_until_when() {
         (r#"{"by": "ann", "for": "2h"}"#, "why"),
         (r#"{"by": "ann", "why": "x", "for": "2"}"#, "for"),
         (r#"{"by": "ann", "why": "x", "until": "tomorrow"}"#, "until"),
-        (r#"{"by": "ann", "why": "x", "until": "2026-11-24T00:00:00Z", "for": "2h"}"#, "until"),
-        (r#"{"by": "ann", "why": "x", "for": "2h", "match": {"severity": ["bad"]}}"#, "match.severity"),
-        (r#"{"by": "ann", "why": "x", "for": "2h", "match": {"pools": ["a"]}}"#, "pools"),
+        (
+            r#"{"by": "ann", "why": "x", "until": "2026-11-24T00:00:00Z", "for": "2h"}"#,
+            "until",
+        ),
+        (
+            r#"{"by": "ann", "why": "x", "for": "2h", "match": {"severity": ["bad"]}}"#,
+            "match.severity",
+        ),
+        (
+            r#"{"by": "ann", "why": "x", "for": "2h", "match": {"pools": ["a"]}}"#,
+            "pools",
+        ),
         (r#"{"why": "x", "for": "2h"}"#, "by"),
     ] {
         let got = post(&router, "/api/v1/silences", body).await;
@@ -285,18 +349,26 @@ async fn a_silence_says_who_why_and_until_when() {
     let got = delete(&router, "/api/v1/silences/S-1", r#"{"by": "ann"}"#).await;
     assert_eq!(got.status, 200, "{}", got.text);
     let got = delete(&router, "/api/v1/silences/M-1", r#"{"by": "ann"}"#).await;
-    assert_eq!((got.status.as_u16(), got.code().as_str()), (400, "from_the_file"));
+    assert_eq!(
+        (got.status.as_u16(), got.code().as_str()),
+        (400, "from_the_file")
+    );
     assert_eq!(get(&router, "/api/v1/silences").await.json(), json!([]));
 }
 
 #[tokio::test]
 async fn an_incidents_escalation_can_be_asked_for() {
     let world = World::new();
-    let got = get(&world.router(), "/api/v1/incidents/7/escalation").await.json();
+    let got = get(&world.router(), "/api/v1/incidents/7/escalation")
+        .await
+        .json();
     assert_eq!(got["schema"], "weir.escalation/1");
     assert!(got["says"].as_str().unwrap().contains("no channels"));
 
-    let target = Target { name: "pd".to_owned(), ..Target::new(Service::Webhook, "http://127.0.0.1:1") };
+    let target = Target {
+        name: "pd".to_owned(),
+        ..Target::new(Service::Webhook, "http://127.0.0.1:1")
+    };
     let (board, _) = Switchboard::new(&[target], paging(), common::receiver::speaker());
     let mut settings = common::settings();
     settings.board = Some(Arc::new(board));
@@ -309,7 +381,9 @@ async fn an_incidents_escalation_can_be_asked_for() {
         channel: "pd".to_owned(),
     };
     let by = weir_control::incident::entry::By::Weir;
-    incident.apply(&common::said(7, 2, by.clone(), escalated)).unwrap();
+    incident
+        .apply(&common::said(7, 2, by.clone(), escalated))
+        .unwrap();
     let notified = weir_control::incident::entry::Said::Notified {
         channel: "pd".to_owned(),
         ok: true,
@@ -325,7 +399,10 @@ async fn an_incidents_escalation_can_be_asked_for() {
     assert_eq!(got["policy"], "usual");
     assert_eq!(got["calls"][0]["channel"], "pd");
     assert_eq!(got["calls"][0]["taken"], true);
-    assert_eq!((&got["next"]["step"], &got["next"]["to"]), (&json!(2), &json!("pd")));
+    assert_eq!(
+        (&got["next"]["step"], &got["next"]["to"]),
+        (&json!(2), &json!("pd"))
+    );
     assert!(got["next"]["in_s"].as_f64().unwrap() > 0.0);
     assert_eq!(got["acknowledged"], Value::Null);
 }
@@ -355,7 +432,10 @@ fn paging() -> Paging {
 #[tokio::test]
 async fn a_channel_is_tested_through_the_api() {
     let receiver = common::receiver::Receiver::answering(200, "ok").await;
-    let target = Target { name: "chat".to_owned(), ..Target::new(Service::Slack, &receiver.url) };
+    let target = Target {
+        name: "chat".to_owned(),
+        ..Target::new(Service::Slack, &receiver.url)
+    };
     let (board, _) = Switchboard::new(&[target], Paging::default(), common::receiver::speaker());
     let mut settings = common::settings();
     settings.board = Some(Arc::new(board));
@@ -364,7 +444,15 @@ async fn a_channel_is_tested_through_the_api() {
     let body = r#"{"channel": "chat", "by": "ann"}"#;
     let got = post(&router, "/api/v1/notify/test", body).await.json();
     assert_eq!((&got["ok"], &got["says"]), (&json!(true), &json!("200 ok")));
-    let got = post(&router, "/api/v1/notify/test", r#"{"channel": "chatt", "by": "ann"}"#).await;
-    assert_eq!((got.status.as_u16(), got.code().as_str()), (404, "no_such_channel"));
+    let got = post(
+        &router,
+        "/api/v1/notify/test",
+        r#"{"channel": "chatt", "by": "ann"}"#,
+    )
+    .await;
+    assert_eq!(
+        (got.status.as_u16(), got.code().as_str()),
+        (404, "no_such_channel")
+    );
     assert!(got.text.contains("there are chat"), "{}", got.text);
 }

@@ -139,7 +139,7 @@ impl Life {
             match output {
                 Output::Order(Order::Resize { size, .. }) => self.size = size,
                 Output::Append(entry) => self.entries.push(entry),
-                Output::Order(_) | Output::Notify(..) | Output::Decided(_) => {}
+                Output::Order(_) | Output::Notify(..) | Output::Decided(_) | Output::Keep(..) => {}
             }
         }
     }

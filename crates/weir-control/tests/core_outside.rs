@@ -22,7 +22,10 @@ const ZERO: Wall = Wall::from_micros(1_795_410_000_000_000);
 
 fn settings() -> CoreSettings {
     CoreSettings {
-        clock: ClockMap { instant: Instant::ZERO, wall: ZERO },
+        clock: ClockMap {
+            instant: Instant::ZERO,
+            wall: ZERO,
+        },
         pooler: PoolerSettings::trusting(PoolSettings::any(ServerSettings::at("127.0.0.1", 5432))),
         regulator: RegulatorMode::Recommend,
         budgets: BTreeMap::new(),
@@ -78,7 +81,12 @@ impl World {
 
     fn empty() -> Self {
         let core = Core::new(settings(), Instant::from_millis(NOW * 1_000));
-        Self { core, entries: vec![], kept: BTreeMap::new(), told: vec![] }
+        Self {
+            core,
+            entries: vec![],
+            kept: BTreeMap::new(),
+            told: vec![],
+        }
     }
 
     fn restored(&mut self, entries: Vec<Entry>) {
@@ -114,7 +122,11 @@ impl World {
     }
 
     fn alerts(&mut self, alerts: Vec<OutsideAlert>) -> Value {
-        let wish = Wish::Alerts { source: "alertmanager".to_owned(), alerts, truncated: 0 };
+        let wish = Wish::Alerts {
+            source: "alertmanager".to_owned(),
+            alerts,
+            truncated: 0,
+        };
         match self.wish(wish).unwrap() {
             Answer::Document(document) => document,
             other => panic!("{other:?}"),
@@ -126,7 +138,10 @@ impl World {
     }
 
     fn rows(&self, id: u64, entry: &str) -> Vec<String> {
-        let mine = self.entries.iter().filter(|e| e.incident.0 == id && e.said.name() == entry);
+        let mine = self
+            .entries
+            .iter()
+            .filter(|e| e.incident.0 == id && e.said.name() == entry);
         mine.map(|e| match &e.said {
             Said::Alert { says, .. } | Said::Note { says, .. } => says.clone(),
             _ => String::new(),
@@ -151,7 +166,11 @@ fn alert(name: &str, started: u64) -> OutsideAlert {
 }
 
 fn ended(name: &str) -> OutsideAlert {
-    OutsideAlert { firing: false, ended_at: Some(at(NOW)), ..alert(name, NOW - 100) }
+    OutsideAlert {
+        firing: false,
+        ended_at: Some(at(NOW)),
+        ..alert(name, NOW - 100)
+    }
 }
 
 #[test]
@@ -160,14 +179,20 @@ fn an_alert_that_fits_becomes_a_row_once_and_its_end_another() {
     let answer = world.alerts(vec![alert("Slow", NOW - 30)]);
     assert_eq!(answer["incidents"], serde_json::json!(["INC-1"]));
     assert_eq!(world.alerts(vec![alert("Slow", NOW - 30)])["repeated"], 1);
-    assert_eq!(world.rows(1, "alert"), ["Slow: it is slow (since 2026-11-23T05:59:30.000Z)"]);
+    assert_eq!(
+        world.rows(1, "alert"),
+        ["Slow: it is slow (since 2026-11-23T05:59:30.000Z)"]
+    );
     // Also when it comes again after a restart.
     world.restart();
     assert_eq!(world.alerts(vec![alert("Slow", NOW - 30)])["repeated"], 1);
     assert_eq!(world.alerts(vec![ended("Slow")])["rows"], 1);
     let rows = world.rows(1, "alert");
     assert_eq!(rows.len(), 2);
-    assert!(rows[1].contains("ended 2026-11-23T06:00:00.000Z"), "{rows:?}");
+    assert!(
+        rows[1].contains("ended 2026-11-23T06:00:00.000Z"),
+        "{rows:?}"
+    );
     // An incident that Weir measures is over when the objective is met, not when an alert says so.
     assert_eq!(world.incident(1).status, Status::Open);
 }
@@ -175,16 +200,29 @@ fn an_alert_that_fits_becomes_a_row_once_and_its_end_another() {
 #[test]
 fn an_alert_of_another_pool_or_of_long_ago_does_not_fit() {
     let mut world = World::with_incident(NOW - 60);
-    let named = |pool: &str| OutsideAlert { pools: vec![pool.to_owned()], ..alert(pool, NOW - 3_000) };
+    let named = |pool: &str| OutsideAlert {
+        pools: vec![pool.to_owned()],
+        ..alert(pool, NOW - 3_000)
+    };
     // Named by database or by pool it fits whatever its time.
     assert_eq!(world.alerts(vec![named("app")])["rows"], 1);
     assert_eq!(world.alerts(vec![named("app/dashboard")])["rows"], 1);
     for other in ["billing", "app/web"] {
         let answer = world.alerts(vec![named(other)]);
-        assert_eq!((&answer["rows"], &answer["held"]), (&0.into(), &1.into()), "{other}");
+        assert_eq!(
+            (&answer["rows"], &answer["held"]),
+            (&0.into(), &1.into()),
+            "{other}"
+        );
     }
-    assert_eq!(world.alerts(vec![alert("Old", NOW - 60 - 16 * 60)])["held"], 1);
-    assert_eq!(world.alerts(vec![alert("Recent", NOW - 60 - 14 * 60)])["rows"], 1);
+    assert_eq!(
+        world.alerts(vec![alert("Old", NOW - 60 - 16 * 60)])["held"],
+        1
+    );
+    assert_eq!(
+        world.alerts(vec![alert("Recent", NOW - 60 - 14 * 60)])["rows"],
+        1
+    );
 }
 
 #[test]
@@ -201,7 +239,10 @@ fn an_alert_that_fits_nothing_and_is_severe_declares_an_incident() {
     assert_eq!(answer["rows"], 2);
     assert_eq!(world.told, [(IncidentId(1), NotifyWhat::Opened)]);
     let incident = world.incident(1);
-    assert_eq!((incident.kind, incident.severity, incident.level), (Kind::Declared, Severity::Sev2, None));
+    assert_eq!(
+        (incident.kind, incident.severity, incident.level),
+        (Kind::Declared, Severity::Sev2, None)
+    );
     assert_eq!(incident.detected_by, "alert");
     assert_eq!(incident.clocks().impact_started_at, at(NOW - 120));
     assert_eq!(incident.clocks().detected_at, at(NOW));
@@ -228,7 +269,10 @@ fn an_end_without_a_beginning_is_taken_and_says_nothing() {
 fn what_fired_before_comes_along_with_the_incident_that_opens() {
     let mut world = World::empty();
     assert_eq!(world.alerts(vec![alert("Early", NOW - 200)])["held"], 1);
-    let page = OutsideAlert { declares: Some(Severity::Sev2), ..alert("Down", NOW - 20) };
+    let page = OutsideAlert {
+        declares: Some(Severity::Sev2),
+        ..alert("Down", NOW - 20)
+    };
     world.alerts(vec![page]);
     let rows = world.rows(1, "alert");
     assert!(rows.iter().any(|row| row.starts_with("Early")), "{rows:?}");
@@ -249,13 +293,29 @@ fn marker(what: &str, when: u64) -> Marker {
 #[test]
 fn a_marker_of_the_half_hour_before_the_onset_is_noted_and_blamed_for_nothing() {
     let mut world = World::with_incident(NOW - 60);
-    world.wish(Wish::Mark(marker("deploy checkout", NOW - 60 - 240))).unwrap();
-    world.wish(Wish::Mark(marker("too old", NOW - 60 - 1_801))).unwrap();
-    world.wish(Wish::Mark(marker("roll back", NOW - 10))).unwrap();
+    world
+        .wish(Wish::Mark(marker("deploy checkout", NOW - 60 - 240)))
+        .unwrap();
+    world
+        .wish(Wish::Mark(marker("too old", NOW - 60 - 1_801)))
+        .unwrap();
+    world
+        .wish(Wish::Mark(marker("roll back", NOW - 10)))
+        .unwrap();
     let rows = world.rows(1, "note");
     let rows: Vec<&String> = rows.iter().filter(|row| row.contains("onset")).collect();
-    assert_eq!(rows, ["deploy checkout 1.42, 4 min before the onset", "roll back 1.42, 50 s after the onset"]);
-    let entry = world.entries.iter().find(|e| matches!(&e.said, Said::Note { says, .. } if says.starts_with("deploy"))).unwrap();
+    assert_eq!(
+        rows,
+        [
+            "deploy checkout 1.42, 4 min before the onset",
+            "roll back 1.42, 50 s after the onset"
+        ]
+    );
+    let entry = world
+        .entries
+        .iter()
+        .find(|e| matches!(&e.said, Said::Note { says, .. } if says.starts_with("deploy")))
+        .unwrap();
     assert_eq!(entry.by, By::System("ci".to_owned()));
     assert!(matches!(
         &entry.said,
@@ -268,17 +328,27 @@ fn a_marker_of_the_half_hour_before_the_onset_is_noted_and_blamed_for_nothing() 
 #[test]
 fn an_incident_picks_up_the_markers_of_the_last_half_hour_also_after_a_restart() {
     let mut world = World::empty();
-    world.wish(Wish::Mark(marker("deploy checkout", NOW - 300))).unwrap();
+    world
+        .wish(Wish::Mark(marker("deploy checkout", NOW - 300)))
+        .unwrap();
     world.restart();
-    let page = OutsideAlert { declares: Some(Severity::Sev2), ..alert("Down", NOW - 20) };
+    let page = OutsideAlert {
+        declares: Some(Severity::Sev2),
+        ..alert("Down", NOW - 20)
+    };
     world.alerts(vec![page]);
-    assert_eq!(world.rows(1, "note"), ["deploy checkout 1.42, 4 min 40 s before the onset"]);
+    assert_eq!(
+        world.rows(1, "note"),
+        ["deploy checkout 1.42, 4 min 40 s before the onset"]
+    );
 }
 
 #[test]
 fn a_marker_of_tomorrow_is_a_slip() {
     let mut world = World::empty();
-    let fault = world.wish(Wish::Mark(marker("deploy", NOW + 600))).unwrap_err();
+    let fault = world
+        .wish(Wish::Mark(marker("deploy", NOW + 600)))
+        .unwrap_err();
     assert!(fault.to_string().contains("lies in the future"), "{fault}");
 }
 
@@ -298,37 +368,71 @@ fn a_silence_outlives_a_restart_and_its_number_is_never_used_again() {
     world.wish(silence(NOW + 100)).unwrap();
     world.wish(silence(NOW + 200)).unwrap();
     world.restart();
-    let ids: Vec<String> = world.core.publish().silences.iter().map(|s| s.id.clone()).collect();
+    let ids: Vec<String> = world
+        .core
+        .publish()
+        .silences
+        .iter()
+        .map(|s| s.id.clone())
+        .collect();
     assert_eq!(ids, ["S-1", "S-2"]);
-    let end = |id: &str| Wish::EndSilence { id: id.to_owned(), by: "ann".to_owned() };
+    let end = |id: &str| Wish::EndSilence {
+        id: id.to_owned(),
+        by: "ann".to_owned(),
+    };
     world.wish(end("S-1")).unwrap();
     assert_eq!(
         world.wish(end("S-1")).unwrap_err(),
-        AskFault::NoSuch { what: "silence", name: "S-1".to_owned() }
+        AskFault::NoSuch {
+            what: "silence",
+            name: "S-1".to_owned()
+        }
     );
     world.wish(silence(NOW + 300)).unwrap();
-    let ids: Vec<String> = world.core.publish().silences.iter().map(|s| s.id.clone()).collect();
+    let ids: Vec<String> = world
+        .core
+        .publish()
+        .silences
+        .iter()
+        .map(|s| s.id.clone())
+        .collect();
     assert_eq!(ids, ["S-2", "S-3"]);
+    world.wish(end("S-2")).unwrap();
+    world.wish(end("S-3")).unwrap();
+    world.restart();
+    world.wish(silence(NOW + 300)).unwrap();
+    assert_eq!(world.core.publish().silences[0].id, "S-4");
 }
 
 #[test]
 fn a_silence_that_makes_no_sense_is_refused() {
     let mut world = World::empty();
     for until in [NOW - 1, NOW, NOW + 91 * 86_400] {
-        assert!(matches!(world.wish(silence(until)), Err(AskFault::NotNow(_))), "{until}");
+        assert!(
+            matches!(world.wish(silence(until)), Err(AskFault::NotNow(_))),
+            "{until}"
+        );
     }
     for _ in 0..200 {
         world.wish(silence(NOW + 100)).unwrap();
     }
-    assert!(matches!(world.wish(silence(NOW + 100)), Err(AskFault::NotNow(_))));
+    assert!(matches!(
+        world.wish(silence(NOW + 100)),
+        Err(AskFault::NotNow(_))
+    ));
 }
 
 #[test]
 fn markers_are_kept_up_to_their_bound() {
     let mut world = World::empty();
     for n in 0..600 {
-        world.wish(Wish::Mark(marker(&format!("deploy {n}"), NOW - 600 + n))).unwrap();
+        world
+            .wish(Wish::Mark(marker(&format!("deploy {n}"), NOW - 600 + n)))
+            .unwrap();
     }
     let markers = world.core.publish().markers;
-    assert_eq!((markers.len(), markers[0].what.as_str()), (500, "deploy 100"));
+    assert_eq!(
+        (markers.len(), markers[0].what.as_str()),
+        (500, "deploy 100")
+    );
 }

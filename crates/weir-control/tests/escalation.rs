@@ -44,17 +44,28 @@ fn contact(name: &str, channels: &[&str]) -> Contact {
 fn paging() -> Paging {
     let policy = |name: &str, severity: &[Severity], steps| Policy {
         name: name.to_owned(),
-        meant: Matcher { severity: severity.to_vec(), ..Matcher::default() },
+        meant: Matcher {
+            severity: severity.to_vec(),
+            ..Matcher::default()
+        },
         steps,
         repeat: 0,
         repeat_after: Duration::from_secs(300),
         ack_expires: Some(Duration::from_secs(1_800)),
     };
     Paging {
-        contacts: vec![contact("oncall", &["pagerduty", "slack"]), contact("dba", &["sms"]), contact("boss", &["mail"])],
+        contacts: vec![
+            contact("oncall", &["pagerduty", "slack"]),
+            contact("dba", &["sms"]),
+            contact("boss", &["mail"]),
+        ],
         policies: vec![
             policy("disaster", &[Severity::Sev1], vec![step("boss", 0)]),
-            policy("usual", &[], vec![step("oncall", 0), step("dba", 300), step("boss", 600)]),
+            policy(
+                "usual",
+                &[],
+                vec![step("oncall", 0), step("dba", 300), step("boss", 600)],
+            ),
         ],
         maintenance: vec![],
     }
@@ -65,7 +76,11 @@ fn wants() -> Vec<Wants> {
         .into_iter()
         .map(|channel| Wants {
             channel: channel.to_owned(),
-            manner: Manner { reaches_people: true, records: false, updates_quietly: false },
+            manner: Manner {
+                reaches_people: true,
+                records: false,
+                updates_quietly: false,
+            },
             only: vec![],
             announce: false,
             drills: false,
@@ -114,12 +129,25 @@ impl Story {
 
     fn of(incident: Incident, paging: Paging) -> Self {
         let state = State::of(&incident, &paging);
-        Self { incident, paging, silences: vec![], wants: wants(), state, told: vec![] }
+        Self {
+            incident,
+            paging,
+            silences: vec![],
+            wants: wants(),
+            state,
+            told: vec![],
+        }
     }
 
     fn write(&mut self, at: Wall, by: By, said: Said) {
         let seq = self.incident.seq + 1;
-        let entry = Entry { incident: IncidentId(7), seq, at, by, said };
+        let entry = Entry {
+            incident: IncidentId(7),
+            seq,
+            at,
+            by,
+            said,
+        };
         self.incident.apply(&entry).unwrap();
         if let Some(turn) = Turn::of(&entry) {
             self.state.take(at, &turn, &self.incident, &self.paging);
@@ -131,20 +159,49 @@ impl Story {
         let now = s(seconds);
         let mut done = Vec::new();
         loop {
-            let next = self.state.next(&self.incident, &self.paging, &self.silences, &self.wants, now);
+            let next = self.state.next(
+                &self.incident,
+                &self.paging,
+                &self.silences,
+                &self.wants,
+                now,
+            );
             match next {
                 Next::Wait { until, .. } => {
                     self.told.extend(done.iter().cloned());
                     return (done, until.map(|until| until.since(ZERO).as_secs()));
                 }
-                Next::Do(Do::Call { step, to, channel, says }) => {
+                Next::Do(Do::Call {
+                    step,
+                    to,
+                    channel,
+                    says,
+                }) => {
                     done.push(format!("{step} {to} {channel}"));
-                    self.write(now, By::Weir, Said::Escalated { to, says, step, channel });
+                    self.write(
+                        now,
+                        By::Weir,
+                        Said::Escalated {
+                            to,
+                            says,
+                            step,
+                            channel,
+                        },
+                    );
                 }
                 Next::Do(Do::Pass { step, to, says }) => {
                     done.push(format!("{step} not {to}: {says}"));
                     let channel = String::new();
-                    self.write(now, By::Weir, Said::Escalated { to, says, step, channel });
+                    self.write(
+                        now,
+                        By::Weir,
+                        Said::Escalated {
+                            to,
+                            says,
+                            step,
+                            channel,
+                        },
+                    );
                 }
                 Next::Do(Do::Expire { says }) => {
                     done.push("expired".to_owned());
@@ -172,7 +229,9 @@ impl Story {
     }
 
     fn acknowledged(&mut self, seconds: u64) {
-        let said = Said::Acknowledged { says: String::new() };
+        let said = Said::Acknowledged {
+            says: String::new(),
+        };
         self.write(s(seconds), By::Person("ann".to_owned()), said);
     }
 
@@ -230,7 +289,10 @@ fn an_acknowledgement_stops_all_calls_until_it_expires() {
     assert_eq!(story.at(60), (vec![], Some(1_860)));
     assert_eq!(story.at(1_859), (vec![], Some(1_860)));
     // It goes on with the next step, at once, and keeps the distance to the one after.
-    assert_eq!(story.at(1_860), (calls(&["expired", "2 dba sms"]), Some(2_160)));
+    assert_eq!(
+        story.at(1_860),
+        (calls(&["expired", "2 dba sms"]), Some(2_160))
+    );
     story.acknowledged(1_900);
     assert_eq!(story.at(9_000).0[0], "expired");
 }
@@ -267,7 +329,10 @@ fn a_restart_goes_on_where_the_journal_ends() {
 fn after_a_long_absence_steps_keep_their_distance() {
     let mut story = Story::new();
     story.restarted();
-    assert_eq!(story.at(5_000), (calls(&["1 oncall pagerduty"]), Some(5_300)));
+    assert_eq!(
+        story.at(5_000),
+        (calls(&["1 oncall pagerduty"]), Some(5_300))
+    );
     story.answered(5_001, 1, "pagerduty", true);
     assert_eq!(story.at(5_300), (calls(&["2 dba sms"]), Some(5_600)));
 }
@@ -277,7 +342,10 @@ fn a_severity_that_rises_asks_the_policies_again_and_one_that_falls_calls_nobody
     let mut story = Story::new();
     story.at(0);
     story.answered(1, 1, "pagerduty", true);
-    let severity = |severity| Said::SeverityChanged { severity, says: String::new() };
+    let severity = |severity| Said::SeverityChanged {
+        severity,
+        says: String::new(),
+    };
     story.write(s(100), By::Weir, severity(Severity::Sev1));
     assert_eq!(story.at(100), (calls(&["1 boss mail"]), None));
     story.answered(101, 1, "mail", true);
@@ -294,7 +362,14 @@ fn nobody_is_called_while_the_objective_is_met_and_somebody_if_it_comes_back() {
     story.at(0);
     story.answered(1, 1, "pagerduty", true);
     let says = String::new;
-    story.write(s(100), By::Weir, Said::Mitigated { says: says(), evidence: vec![] });
+    story.write(
+        s(100),
+        By::Weir,
+        Said::Mitigated {
+            says: says(),
+            evidence: vec![],
+        },
+    );
     assert_eq!(story.at(400), (vec![], None));
     story.write(s(500), By::Weir, Said::Reopened { says: says() });
     assert_eq!(story.at(500), (calls(&["2 dba sms"]), Some(800)));
@@ -307,7 +382,14 @@ fn one_that_comes_back_after_its_end_begins_with_the_first_step() {
     story.answered(1, 1, "pagerduty", true);
     story.acknowledged(10);
     let says = String::new;
-    story.write(s(100), By::Weir, Said::Resolved { says: says(), evidence: vec![] });
+    story.write(
+        s(100),
+        By::Weir,
+        Said::Resolved {
+            says: says(),
+            evidence: vec![],
+        },
+    );
     assert_eq!(story.at(100), (vec![], None));
     story.write(s(500), By::Weir, Said::Reopened { says: says() });
     assert_eq!(story.at(500).0, calls(&["1 oncall pagerduty"]));
@@ -318,7 +400,10 @@ fn a_silence_is_written_down_once_and_ends_by_itself() {
     let mut story = Story::new();
     story.silences = vec![Silence {
         id: "S-1".to_owned(),
-        meant: Matcher { pool: vec!["app/*".to_owned()], ..Matcher::default() },
+        meant: Matcher {
+            pool: vec!["app/*".to_owned()],
+            ..Matcher::default()
+        },
         from: ZERO,
         until: s(400),
         by: "ann".to_owned(),
@@ -333,7 +418,10 @@ fn a_silence_is_written_down_once_and_ends_by_itself() {
 
 #[test]
 fn a_silence_of_one_pool_does_not_hide_another() {
-    let meant = Matcher { pool: vec!["app".to_owned()], ..Matcher::default() };
+    let meant = Matcher {
+        pool: vec!["app".to_owned()],
+        ..Matcher::default()
+    };
     let mut incident = opened(Kind::Real);
     assert!(meant.covers(&incident));
     incident.pools.push(PoolKey::new("billing", "web"));
@@ -368,14 +456,23 @@ fn outside_working_hours_a_step_is_skipped_put_off_or_goes_to_somebody_else() {
     };
     let works = "oncall works mon, tue, wed, thu, fri 09:00 to 18:00 Europe/Zurich";
     let mut story = with(Outside::Skip);
-    assert_eq!(story.at(0), (vec![format!("1 not oncall: {works}")], Some(300)));
+    assert_eq!(
+        story.at(0),
+        (vec![format!("1 not oncall: {works}")], Some(300))
+    );
     assert_eq!(story.at(300).0, calls(&["2 dba sms"]));
 
     let mut story = with(Outside::Call("dba".to_owned()));
     assert_eq!(story.at(0).0, calls(&["1 dba sms"]));
 
     let mut story = with(Outside::Defer);
-    assert_eq!(story.at(0), (calls(&["1 not oncall: put off until 2026-11-23T08:00:00.000Z"]), Some(300)));
+    assert_eq!(
+        story.at(0),
+        (
+            calls(&["1 not oncall: put off until 2026-11-23T08:00:00.000Z"]),
+            Some(300)
+        )
+    );
     assert_eq!(story.at(300).0, calls(&["2 dba sms"]));
     assert_eq!(story.at(600), (calls(&["3 boss mail"]), Some(10_800)));
     story.answered(601, 2, "sms", true);
@@ -393,14 +490,23 @@ fn rounds_are_repeated_and_end() {
     while let Some(at) = now {
         let (done, next) = story.at(at);
         for call in done {
-            let (step, channel) = (call.split(' ').next().unwrap(), call.rsplit(' ').next().unwrap());
+            let (step, channel) = (
+                call.split(' ').next().unwrap(),
+                call.rsplit(' ').next().unwrap(),
+            );
             story.answered(at, step.parse().unwrap(), channel, true);
         }
         now = next;
     }
     let wanted = ["1 oncall", "2 dba", "3 boss", "4 oncall", "5 dba", "6 boss"];
     assert_eq!(story.told.len(), wanted.len());
-    assert!(story.told.iter().zip(wanted).all(|(told, wanted)| told.starts_with(wanted)));
+    assert!(
+        story
+            .told
+            .iter()
+            .zip(wanted)
+            .all(|(told, wanted)| told.starts_with(wanted))
+    );
 }
 
 #[test]
@@ -413,6 +519,9 @@ fn a_channel_that_does_not_want_this_severity_is_passed_over() {
     story.wants[1].only = vec![Severity::Sev1];
     assert_eq!(
         story.at(0),
-        (calls(&["1 not oncall: no channel of oncall takes sev3: pagerduty, slack"]), Some(300))
+        (
+            calls(&["1 not oncall: no channel of oncall takes sev3: pagerduty, slack"]),
+            Some(300)
+        )
     );
 }

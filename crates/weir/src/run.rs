@@ -162,7 +162,14 @@ async fn control(
     // The API's port before the first sample, so that a taken port is known at once. Pooling
     // goes on without it: the data plane is sacred, the rim isn't.
     if let Some(addr) = api {
-        serve_api(addr, &config, board.clone(), handle.clone(), stopped.clone()).await;
+        serve_api(
+            addr,
+            &config,
+            board.clone(),
+            handle.clone(),
+            stopped.clone(),
+        )
+        .await;
     }
     tokio::spawn(tell_watches(
         handle.clone(),
@@ -431,13 +438,19 @@ fn switchboard(
     let speaker = Speaker {
         external_url,
         cluster: config.cluster.clone(),
-        instance: config.instance.clone().unwrap_or_else(|| host_name(environment)),
+        instance: config
+            .instance
+            .clone()
+            .unwrap_or_else(|| host_name(environment)),
     };
     let (board, faults) = Switchboard::new(&config.notify, config.paging.clone(), speaker);
     if faults.is_empty() {
         return Ok(Some(Arc::new(board)));
     }
-    let says: Vec<String> = faults.iter().map(|fault| format!("weir: {fault}")).collect();
+    let says: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("weir: {fault}"))
+        .collect();
     Err(Failed::Usage(says.join("\n")))
 }
 

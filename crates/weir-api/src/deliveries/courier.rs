@@ -62,7 +62,10 @@ impl Tools {
     pub(super) fn write(&self, wish: Wish) {
         if let Err(lost) = self.writes.try_send(wish) {
             let wish = lost.into_inner();
-            tracing::error!(?wish, "Too much waits for the journal; this stands here alone.");
+            tracing::error!(
+                ?wish,
+                "Too much waits for the journal; this stands here alone."
+            );
         }
     }
 }
@@ -100,7 +103,12 @@ pub(super) struct Courier {
 
 impl Courier {
     pub(super) fn new(outlet: Arc<Outlet>, tools: Tools, handle: ControlHandle) -> Self {
-        Self { outlet, tools, handle, told: BTreeMap::new() }
+        Self {
+            outlet,
+            tools,
+            handle,
+            told: BTreeMap::new(),
+        }
     }
 
     pub(super) async fn run(mut self, mut letters: mpsc::Receiver<Letter>) {
@@ -153,12 +161,13 @@ impl Courier {
         let now = self.tools.clock.now();
         let ids: Vec<IncidentId> = self.told.keys().copied().collect();
         for id in ids {
-            let wanted = published.incident(id).filter(|incident| {
-                match incident.clocks().resolved_at {
-                    None => incident.status.is_ongoing(),
-                    Some(at) => now.since(at) < RESOLVED_FOR,
-                }
-            });
+            let wanted =
+                published
+                    .incident(id)
+                    .filter(|incident| match incident.clocks().resolved_at {
+                        None => incident.status.is_ongoing(),
+                        Some(at) => now.since(at) < RESOLVED_FOR,
+                    });
             let Some(incident) = wanted else {
                 self.told.remove(&id);
                 continue;
@@ -177,7 +186,14 @@ impl Courier {
     fn report(&self, id: IncidentId, ok: bool, says: String) {
         let channel = self.outlet.channel().to_owned();
         told(&channel, id, ok, &says);
-        self.tools.write(Wish::Notified { id, channel, ok, says, step: None, to: None });
+        self.tools.write(Wish::Notified {
+            id,
+            channel,
+            ok,
+            says,
+            step: None,
+            to: None,
+        });
     }
 }
 
@@ -255,7 +271,12 @@ pub(super) async fn page(
                 step: Some(page.step),
                 to: Some(page.to.clone()),
             });
-            let answer = PageAnswer { id: incident.id, step: page.step, channel, ok };
+            let answer = PageAnswer {
+                id: incident.id,
+                step: page.step,
+                channel,
+                ok,
+            };
             if answers.send(answer).await.is_err() {
                 return;
             }

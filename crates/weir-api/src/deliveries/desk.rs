@@ -70,7 +70,11 @@ impl Desk {
         let mut tasks = JoinSet::new();
         let (writes, wishes) = mpsc::channel(WRITES_MAX);
         tasks.spawn(courier::write(handle.clone(), wishes));
-        let tools = Tools { speaker: board.speaker.clone(), clock, writes };
+        let tools = Tools {
+            speaker: board.speaker.clone(),
+            clock,
+            writes,
+        };
         let mut queues = BTreeMap::new();
         for outlet in &board.outlets {
             let (queue, letters) = mpsc::channel(QUEUE_MAX);
@@ -118,7 +122,12 @@ impl Desk {
         let outlets = self.board.outlets.clone();
         for outlet in outlets {
             let repeats = matches!(outlet.service, Service::Alertmanager { .. });
-            let mine = || incident.deliveries.iter().filter(|d| d.channel == outlet.channel());
+            let mine = || {
+                incident
+                    .deliveries
+                    .iter()
+                    .filter(|d| d.channel == outlet.channel())
+            };
             let knows_the_end = mine().any(|d| d.ok && d.at >= at);
             let knows_the_beginning = mine().any(|d| d.ok);
             let unasked = repeats && outlet.wants.unasked(incident);
@@ -207,7 +216,9 @@ impl Desk {
                     | Turn::Mitigated
                     | Turn::Resolved
                     | Turn::Reopened),
-                ) => case.state.take(entry.at, &turn, incident, &self.board.paging),
+                ) => case
+                    .state
+                    .take(entry.at, &turn, incident, &self.board.paging),
                 // The desk did these itself and knows of them already.
                 Some(
                     Turn::AckExpired
@@ -274,7 +285,8 @@ impl Desk {
                 ok: answer.ok,
             };
             let now = self.tools.clock.now();
-            case.state.take(now, &turn, &case.incident, &self.board.paging);
+            case.state
+                .take(now, &turn, &case.incident, &self.board.paging);
         }
     }
 
@@ -318,7 +330,10 @@ impl Desk {
                 untold.push(wants.channel.clone());
             }
         }
-        let taken = case.state.acknowledged().map(|(since, by)| (since, by.to_owned()));
+        let taken = case
+            .state
+            .acknowledged()
+            .map(|(since, by)| (since, by.to_owned()));
         for channel in untold {
             self.queue(&channel, What::Opened, &incident, None);
             // Somebody was quicker than this message; a pager would ring for nothing. Alertmanager
@@ -337,14 +352,21 @@ impl Desk {
             let case = self.cases.get_mut(&id)?;
             let incident = Arc::clone(&case.incident);
             let paging = &self.board.paging;
-            let next = case.state.next(&incident, paging, &self.silences, &self.wants, now);
+            let next = case
+                .state
+                .next(&incident, paging, &self.silences, &self.wants, now);
             let done = match next {
                 Next::Wait { until, .. } => return until,
                 Next::Do(done) => done,
             };
             case.state.take(now, &done.turn(), &incident, paging);
             match done {
-                Do::Call { step, to, channel, says } => {
+                Do::Call {
+                    step,
+                    to,
+                    channel,
+                    says,
+                } => {
                     if !case.wanted.load(Ordering::Relaxed) {
                         case.wanted = Arc::new(AtomicBool::new(true));
                     }
@@ -368,7 +390,13 @@ impl Desk {
                 Do::Pass { step, to, says } => {
                     tracing::warn!(incident = %id, step, to, says, "A step calls nobody.");
                     let channel = String::new();
-                    self.tools.write(Wish::Escalated { id, step, to, channel, says });
+                    self.tools.write(Wish::Escalated {
+                        id,
+                        step,
+                        to,
+                        channel,
+                        says,
+                    });
                 }
                 Do::Expire { says } => {
                     tracing::warn!(incident = %id, says, "An acknowledgement has expired.");
@@ -385,10 +413,15 @@ impl Desk {
     }
 
     fn call(&mut self, channel: &str, page: Page) {
-        let outlet = self.board.outlets.iter().find(|outlet| outlet.channel() == channel);
+        let outlet = self
+            .board
+            .outlets
+            .iter()
+            .find(|outlet| outlet.channel() == channel);
         if let Some(outlet) = outlet {
             let (outlet, tools) = (Arc::clone(outlet), self.tools.clone());
-            self.tasks.spawn(courier::page(outlet, page, tools, self.answers.clone()));
+            self.tasks
+                .spawn(courier::page(outlet, page, tools, self.answers.clone()));
         }
     }
 
@@ -413,7 +446,13 @@ impl Desk {
             .policy_for(incident, incident.severity)
             .and_then(|policy| paging.policies[policy].ack_expires)
             .unwrap_or(ACK_HOLDS);
-        let letter = Letter { what, incident: Arc::clone(incident), by, holds, quiet };
+        let letter = Letter {
+            what,
+            incident: Arc::clone(incident),
+            by,
+            holds,
+            quiet,
+        };
         let Some(queue) = self.queues.get(channel) else {
             return;
         };
@@ -450,7 +489,8 @@ impl Desk {
         for window in windows {
             self.announced.insert(window.says());
             for outlet in &self.board.outlets {
-                self.tasks.spawn(tell_of_window(Arc::clone(outlet), window.clone()));
+                self.tasks
+                    .spawn(tell_of_window(Arc::clone(outlet), window.clone()));
             }
         }
     }

@@ -64,7 +64,10 @@ impl Outlet {
         let url = url_of(target)?;
         let origin = origin(&url);
         let trusted = |ca| {
-            tls::client(ca).map_err(|source| TargetFault::Tls { origin: origin.clone(), source })
+            tls::client(ca).map_err(|source| TargetFault::Tls {
+                origin: origin.clone(),
+                source,
+            })
         };
         let secure = matches!(url.scheme(), "https" | "smtp" | "smtps");
         // Without TLS nobody need be trusted, and a machine without certificates will do.
@@ -82,23 +85,42 @@ impl Outlet {
             Some(config) => client.use_preconfigured_tls((**config).clone()),
             None => client.use_preconfigured_tls(tls::nobody()),
         };
-        let client = client.build().map_err(|error| TargetFault::Client(error.to_string()))?;
+        let client = client
+            .build()
+            .map_err(|error| TargetFault::Client(error.to_string()))?;
         let header = |what, text: String| {
-            let mut value = HeaderValue::from_str(&text)
-                .map_err(|_| TargetFault::NoHeader { origin: origin.clone(), what })?;
+            let mut value = HeaderValue::from_str(&text).map_err(|_| TargetFault::NoHeader {
+                origin: origin.clone(),
+                what,
+            })?;
             value.set_sensitive(true);
             Ok(value)
         };
         let authorization = match (&target.service, &target.token) {
-            (Service::Opsgenie { key: Secret(key), .. }, _) => {
-                Some(header("key", format!("GenieKey {key}"))?)
-            }
+            (
+                Service::Opsgenie {
+                    key: Secret(key), ..
+                },
+                _,
+            ) => Some(header("key", format!("GenieKey {key}"))?),
             (_, Some(Secret(token))) => Some(header("token", format!("Bearer {token}"))?),
             (_, None) => None,
         };
         let mail = match (&target.service, config) {
-            (Service::Email { user, password, tls, .. }, Some(config)) => Some(MailServer {
-                host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
+            (
+                Service::Email {
+                    user,
+                    password,
+                    tls,
+                    ..
+                },
+                Some(config),
+            ) => Some(MailServer {
+                host: url
+                    .host_str()
+                    .unwrap_or_default()
+                    .trim_matches(['[', ']'])
+                    .to_owned(),
                 port: url.port().unwrap_or(match url.scheme() {
                     "smtps" => 465,
                     _ => 587,
@@ -136,19 +158,27 @@ impl Outlet {
             Service::Webhook => {
                 let body = cloudevents::event(message);
                 let kind = "application/cloudevents+json; charset=utf-8";
-                self.request(Method::POST, self.url.clone(), kind, Some(&body)).await.tried()
+                self.request(Method::POST, self.url.clone(), kind, Some(&body))
+                    .await
+                    .tried()
             }
-            Service::PagerDuty { routing_key: Secret(key) } => {
+            Service::PagerDuty {
+                routing_key: Secret(key),
+            } => {
                 let body = pagerduty::event(message, key);
                 let tried = self.post("/v2/enqueue", &body).await;
                 if let (What::Test, Tried::Accepted(_)) = (message.what, &tried) {
-                    let _ = self.post("/v2/enqueue", &pagerduty::test_over(message, key)).await;
+                    let _ = self
+                        .post("/v2/enqueue", &pagerduty::test_over(message, key))
+                        .await;
                 }
                 tried
             }
             Service::Slack => {
                 let body = slack::message(message);
-                self.request(Method::POST, self.url.clone(), JSON, Some(&body)).await.tried()
+                self.request(Method::POST, self.url.clone(), JSON, Some(&body))
+                    .await
+                    .tried()
             }
             Service::Opsgenie { team, .. } => self.opsgenie(message, team.as_deref()).await,
             Service::Email { from, to, .. } => self.email(message, from, to, now).await,
@@ -167,7 +197,11 @@ impl Outlet {
         now: Wall,
         holds: Duration,
     ) -> Option<Tried> {
-        let Service::Alertmanager { silence_on_ack: true, .. } = self.service else {
+        let Service::Alertmanager {
+            silence_on_ack: true,
+            ..
+        } = self.service
+        else {
             return None;
         };
         let incident = message.incident;
@@ -175,7 +209,11 @@ impl Outlet {
         if pools.is_empty() {
             return None;
         }
-        let comment = format!("{}: acknowledged by {}", incident.id, message.by.unwrap_or("?"));
+        let comment = format!(
+            "{}: acknowledged by {}",
+            incident.id,
+            message.by.unwrap_or("?")
+        );
         let until = now.after(holds);
         let body = alertmanager::silence(&pools, now, until, "weir", &comment);
         Some(self.post_silence(Some(incident.id), &body).await)
@@ -183,7 +221,11 @@ impl Outlet {
 
     /// Announces a window to Alertmanager. `None`: this isn't one that should hear of it.
     pub(super) async fn window(&self, silence: &Silence) -> Option<Tried> {
-        let Service::Alertmanager { silence_on_maintenance: true, .. } = self.service else {
+        let Service::Alertmanager {
+            silence_on_maintenance: true,
+            ..
+        } = self.service
+        else {
             return None;
         };
         // Alertmanager demands a matcher; one that matches every pool of Weir's will do.
@@ -206,7 +248,9 @@ impl Outlet {
     async fn post_silence(&self, id: Option<IncidentId>, body: &Value) -> Tried {
         let url = self.at("/api/v2/silences");
         let heard = self.request(Method::POST, url, JSON, Some(body)).await;
-        let silence = heard.json().and_then(|v| Some(v["silenceID"].as_str()?.to_owned()));
+        let silence = heard
+            .json()
+            .and_then(|v| Some(v["silenceID"].as_str()?.to_owned()));
         if let (Some(id), Some(silence)) = (id, &silence) {
             self.remember(id, silence.clone());
         }
@@ -236,8 +280,12 @@ impl Outlet {
 
     async fn opsgenie(&self, message: &Message<'_>, team: Option<&str>) -> Tried {
         let (path, body) = opsgenie::request(message, team);
-        let heard = self.request(Method::POST, self.at(&path), JSON, Some(&body)).await;
-        let request = heard.json().and_then(|v| Some(v["requestId"].as_str()?.to_owned()));
+        let heard = self
+            .request(Method::POST, self.at(&path), JSON, Some(&body))
+            .await;
+        let request = heard
+            .json()
+            .and_then(|v| Some(v["requestId"].as_str()?.to_owned()));
         let tried = heard.tried();
         let (Tried::Accepted(says), Some(request)) = (&tried, request) else {
             return tried;
@@ -248,7 +296,10 @@ impl Outlet {
         for _ in 0..CONFIRM_TRIES {
             tokio::time::sleep(CONFIRM_PAUSE).await;
             let heard = self.request(Method::GET, url.clone(), JSON, None).await;
-            let Some(data) = heard.json().filter(|_| heard.is_success()).map(|v| v["data"].clone())
+            let Some(data) = heard
+                .json()
+                .filter(|_| heard.is_success())
+                .map(|v| v["data"].clone())
             else {
                 continue;
             };
@@ -267,13 +318,7 @@ impl Outlet {
         outcome
     }
 
-    async fn email(
-        &self,
-        message: &Message<'_>,
-        from: &str,
-        to: &[String],
-        now: Wall,
-    ) -> Tried {
+    async fn email(&self, message: &Message<'_>, from: &str, to: &[String], now: Wall) -> Tried {
         let Some(server) = &self.mail else {
             return Tried::Refused("no mail server".to_owned());
         };
@@ -283,9 +328,10 @@ impl Outlet {
             Ok(Ok(says)) => Tried::Accepted(cut(&says)),
             Ok(Err(MailFault::Passing(says))) => Tried::Again(cut(&says), None),
             Ok(Err(MailFault::Final(says))) => Tried::Refused(cut(&says)),
-            Err(_) => {
-                Tried::Again(format!("no answer within {} s", MAIL_WITHIN.as_secs()), None)
-            }
+            Err(_) => Tried::Again(
+                format!("no answer within {} s", MAIL_WITHIN.as_secs()),
+                None,
+            ),
         }
     }
 
@@ -305,7 +351,9 @@ impl Outlet {
                 let heard = self
                     .request(Method::GET, self.at(&grafana::lookup(message)), JSON, None)
                     .await;
-                heard.json().and_then(|found| Some(found.get(0)?.get("id")?.to_string()))
+                heard
+                    .json()
+                    .and_then(|found| Some(found.get(0)?.get("id")?.to_string()))
             }
         };
         if let Some(known) = known {
@@ -314,12 +362,17 @@ impl Outlet {
             if message.what == What::Resolved {
                 self.forget(id);
             }
-            return self.request(Method::PATCH, url, JSON, Some(&body)).await.tried();
+            return self
+                .request(Method::PATCH, url, JSON, Some(&body))
+                .await
+                .tried();
         }
         let body = grafana::annotation(message, dashboard, panel);
         let url = self.at("/api/annotations");
         let heard = self.request(Method::POST, url, JSON, Some(&body)).await;
-        let number = heard.json().and_then(|v| Some(v.get("id")?.as_u64()?.to_string()));
+        let number = heard
+            .json()
+            .and_then(|v| Some(v.get("id")?.as_u64()?.to_string()));
         if let (Some(number), false) = (number, matches!(message.what, What::Resolved | What::Test))
         {
             self.remember(id, number);
@@ -328,7 +381,9 @@ impl Outlet {
     }
 
     async fn post(&self, path: &str, body: &Value) -> Tried {
-        self.request(Method::POST, self.at(path), JSON, Some(body)).await.tried()
+        self.request(Method::POST, self.at(path), JSON, Some(body))
+            .await
+            .tried()
     }
 
     /// The base URL with this path (and query) behind it, unless it ends so already.
@@ -374,7 +429,11 @@ impl Outlet {
             }
         }
         body.truncate(ANSWER_MAX);
-        Heard::Answer { status, pause, body }
+        Heard::Answer {
+            status,
+            pause,
+            body,
+        }
     }
 
     fn ids(&self) -> std::sync::MutexGuard<'_, BTreeMap<IncidentId, String>> {
@@ -441,7 +500,11 @@ impl Heard {
     fn tried(self) -> Tried {
         let (status, pause, body) = match self {
             Self::Nothing(says) => return Tried::Again(says, None),
-            Self::Answer { status, pause, body } => (status, pause, body),
+            Self::Answer {
+                status,
+                pause,
+                body,
+            } => (status, pause, body),
         };
         if status.is_success() {
             return Tried::Accepted(said(status));
@@ -494,17 +557,15 @@ pub struct Switchboard {
 
 impl std::fmt::Debug for Switchboard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.outlets.iter().map(|outlet| outlet.channel())).finish()
+        f.debug_list()
+            .entries(self.outlets.iter().map(|outlet| outlet.channel()))
+            .finish()
     }
 }
 
 impl Switchboard {
     /// Checks every target; those with a fault are left out, and all faults are told.
-    pub fn new(
-        targets: &[Target],
-        paging: Paging,
-        speaker: Speaker,
-    ) -> (Self, Vec<TargetFault>) {
+    pub fn new(targets: &[Target], paging: Paging, speaker: Speaker) -> (Self, Vec<TargetFault>) {
         let mut outlets: Vec<Arc<Outlet>> = Vec::new();
         let mut faults = Vec::new();
         for target in targets {
@@ -523,22 +584,37 @@ impl Switchboard {
             }
             // Two without a name at one address: told apart by their order.
             if taken(&channel) {
-                let free = (2..).map(|n| format!("{channel} #{n}")).find(|name| !taken(name));
+                let free = (2..)
+                    .map(|n| format!("{channel} #{n}"))
+                    .find(|name| !taken(name));
                 outlet.wants.channel = free.unwrap_or(channel);
             }
             outlets.push(Arc::new(outlet));
         }
-        (Self { outlets, paging, speaker }, faults)
+        (
+            Self {
+                outlets,
+                paging,
+                speaker,
+            },
+            faults,
+        )
     }
 
     /// What each channel wants to hear.
     pub fn wants(&self) -> Vec<Wants> {
-        self.outlets.iter().map(|outlet| outlet.wants.clone()).collect()
+        self.outlets
+            .iter()
+            .map(|outlet| outlet.wants.clone())
+            .collect()
     }
 
     /// Sends a test message; what the other side answered. `None`: there is no such channel.
     pub async fn test(&self, channel: &str, now: Wall) -> Option<Result<String, String>> {
-        let outlet = self.outlets.iter().find(|outlet| outlet.channel() == channel)?;
+        let outlet = self
+            .outlets
+            .iter()
+            .find(|outlet| outlet.channel() == channel)?;
         let incident = weir_control::notify::test_incident(now);
         let message = Message::new(What::Test, &incident, &self.speaker);
         Some(match outlet.send(&message, now).await {

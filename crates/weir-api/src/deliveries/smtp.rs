@@ -59,7 +59,9 @@ impl Answer {
 
     fn offers(&self, word: &str) -> bool {
         self.lines.iter().any(|line| {
-            line.split(' ').next().is_some_and(|first| first.eq_ignore_ascii_case(word))
+            line.split(' ')
+                .next()
+                .is_some_and(|first| first.eq_ignore_ascii_case(word))
         })
     }
 }
@@ -94,17 +96,16 @@ pub(super) async fn send(
     }
     talk.expect("STARTTLS", 220).await?;
     if !talk.read.is_empty() {
-        return Err(MailFault::Final("the server spoke before TLS had begun".to_owned()));
+        return Err(MailFault::Final(
+            "the server spoke before TLS had begun".to_owned(),
+        ));
     }
     let mut talk = Talk::new(secured(server, talk.stream).await?);
     let offers = talk.hello(from).await?;
     talk.hand_over(server, &offers, from, to, letter).await
 }
 
-async fn secured(
-    server: &MailServer,
-    tcp: TcpStream,
-) -> Result<TlsStream<TcpStream>, MailFault> {
+async fn secured(server: &MailServer, tcp: TcpStream) -> Result<TlsStream<TcpStream>, MailFault> {
     let name = ServerName::try_from(server.host.clone())
         .map_err(|fault| MailFault::Final(format!("{}: {fault}", server.host)))?;
     TlsConnector::from(Arc::clone(&server.config))
@@ -121,13 +122,19 @@ struct Talk<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     fn new(stream: S) -> Self {
-        Self { stream, read: Vec::new() }
+        Self {
+            stream,
+            read: Vec::new(),
+        }
     }
 
     async fn ask(&mut self, line: &str) -> Result<Answer, MailFault> {
         let passing = |fault: std::io::Error| MailFault::Passing(fault.to_string());
         if !line.is_empty() {
-            self.stream.write_all(line.as_bytes()).await.map_err(passing)?;
+            self.stream
+                .write_all(line.as_bytes())
+                .await
+                .map_err(passing)?;
             self.stream.write_all(b"\r\n").await.map_err(passing)?;
             self.stream.flush().await.map_err(passing)?;
         }
@@ -136,14 +143,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             let line = self.line().await?;
             let code = line.get(..3).and_then(|code| code.parse::<u16>().ok());
             let Some(code) = code else {
-                return Err(MailFault::Final(format!("this is no mail server: `{line}`")));
+                return Err(MailFault::Final(format!(
+                    "this is no mail server: `{line}`"
+                )));
             };
             lines.push(line.get(4..).unwrap_or_default().to_owned());
             if line.as_bytes().get(3) != Some(&b'-') {
                 return Ok(Answer { code, lines });
             }
             if lines.len() >= LINES_MAX {
-                return Err(MailFault::Final("the server's answer doesn't end".to_owned()));
+                return Err(MailFault::Final(
+                    "the server's answer doesn't end".to_owned(),
+                ));
             }
         }
     }
@@ -176,7 +187,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     }
 
     async fn hello(&mut self, from: &str) -> Result<Answer, MailFault> {
-        let domain = from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+        let domain = from
+            .rsplit_once('@')
+            .map_or("localhost", |(_, domain)| domain);
         self.expect(&format!("EHLO {domain}"), 250).await
     }
 

@@ -94,7 +94,11 @@ impl Service {
             Self::Webhook => (false, false, true),
             Self::Grafana { .. } | Self::Otlp => (false, true, true),
         };
-        Manner { reaches_people, records, updates_quietly }
+        Manner {
+            reaches_people,
+            records,
+            updates_quietly,
+        }
     }
 }
 
@@ -171,7 +175,10 @@ impl Target {
         match &self.service {
             Service::PagerDuty { routing_key } => secret(&routing_key.0),
             Service::Opsgenie { key, .. } => secret(&key.0),
-            Service::Email { password: Some(password), .. } => secret(&password.0),
+            Service::Email {
+                password: Some(password),
+                ..
+            } => secret(&password.0),
             Service::Email { password: None, .. }
             | Service::Alertmanager { .. }
             | Service::Webhook
@@ -183,7 +190,10 @@ impl Target {
             secret(url.password().unwrap_or_default());
             if matches!(self.service, Service::Slack | Service::Webhook) {
                 secret(url.path());
-                url.path_segments().into_iter().flatten().for_each(&mut secret);
+                url.path_segments()
+                    .into_iter()
+                    .flatten()
+                    .for_each(&mut secret);
                 secret(url.query().unwrap_or_default());
             }
         }
@@ -280,8 +290,16 @@ pub(super) fn url_of(target: &Target) -> Result<Url, TargetFault> {
     let kind = target.service.name();
     let mail = matches!(target.service, Service::Email { .. });
     let (schemes, wanted, example): (&[&str], _, _) = match mail {
-        true => (&["smtp", "smtps"], "smtp:// or smtps://", "smtp://mail.example:587"),
-        false => (&["http", "https"], "http:// or https://", "http://alertmanager:9093"),
+        true => (
+            &["smtp", "smtps"],
+            "smtp:// or smtps://",
+            "smtp://mail.example:587",
+        ),
+        false => (
+            &["http", "https"],
+            "http:// or https://",
+            "http://alertmanager:9093",
+        ),
     };
     let url = Url::parse(&target.url).map_err(|error| TargetFault::Unreadable {
         kind,
@@ -290,9 +308,20 @@ pub(super) fn url_of(target: &Target) -> Result<Url, TargetFault> {
     })?;
     let origin = origin(&url);
     if !schemes.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
-        return Err(TargetFault::Scheme { kind, origin, wanted });
+        return Err(TargetFault::Scheme {
+            kind,
+            origin,
+            wanted,
+        });
     }
-    if let Service::Email { from, to, password, tls, .. } = &target.service {
+    if let Service::Email {
+        from,
+        to,
+        password,
+        tls,
+        ..
+    } = &target.service
+    {
         for address in to.iter().chain([from]) {
             let fits = address.split_once('@').is_some_and(|(name, host)| {
                 !name.is_empty() && !host.is_empty() && !host.contains('@')
@@ -305,7 +334,10 @@ pub(super) fn url_of(target: &Target) -> Result<Url, TargetFault> {
         }
         let near = url.host_str().is_some_and(|host| {
             let host = host.trim_start_matches('[').trim_end_matches(']');
-            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            host == "localhost"
+                || host
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|ip| ip.is_loopback())
         });
         if password.is_some() && *tls == MailTls::None && !near {
             return Err(TargetFault::Clear { origin });

@@ -33,7 +33,10 @@ pub(super) fn client(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsFault> {
     let mut roots = RootCertStore::empty();
     match ca {
         Some(path) => {
-            let unreadable = |says: String| TlsFault::Unreadable { path: path.to_owned(), says };
+            let unreadable = |says: String| TlsFault::Unreadable {
+                path: path.to_owned(),
+                says,
+            };
             let found: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
                 .and_then(Iterator::collect)
                 .map_err(|fault| unreadable(fault.to_string()))?;
@@ -41,7 +44,9 @@ pub(super) fn client(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsFault> {
                 return Err(unreadable("there is no certificate in it".to_owned()));
             }
             for certificate in found {
-                roots.add(certificate).map_err(|fault| unreadable(fault.to_string()))?;
+                roots
+                    .add(certificate)
+                    .map_err(|fault| unreadable(fault.to_string()))?;
             }
         }
         None => {
@@ -49,7 +54,10 @@ pub(super) fn client(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsFault> {
             // One that can't be read takes nothing from the others.
             roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
-                let says = found.errors.first().map_or("none found".to_owned(), ToString::to_string);
+                let says = found
+                    .errors
+                    .first()
+                    .map_or("none found".to_owned(), ToString::to_string);
                 return Err(TlsFault::NoneHere(says));
             }
         }

@@ -46,7 +46,12 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn of(status: u16, body: &str) -> Self {
-        Self { status, body: body.to_owned(), retry_after: None, after: Duration::ZERO }
+        Self {
+            status,
+            body: body.to_owned(),
+            retry_after: None,
+            after: Duration::ZERO,
+        }
     }
 }
 
@@ -125,10 +130,14 @@ impl Receiver {
         let router = Router::new().fallback(take).with_state(receiver.clone());
         tokio::spawn(async move {
             loop {
-                let Ok((tcp, _)) = listener.accept().await else { return };
+                let Ok((tcp, _)) = listener.accept().await else {
+                    return;
+                };
                 let (acceptor, router) = (acceptor.clone(), router.clone());
                 tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(tcp).await else { return };
+                    let Ok(stream) = acceptor.accept(tcp).await else {
+                        return;
+                    };
                     let service = hyper_util::service::TowerToHyperService::new(router);
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
@@ -152,7 +161,11 @@ impl Receiver {
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("{} of {count} messages came: {:?}", self.got().len(), self.got());
+        panic!(
+            "{} of {count} messages came: {:?}",
+            self.got().len(),
+            self.got()
+        );
     }
 }
 
@@ -190,7 +203,11 @@ pub(crate) async fn delivering(world: &World, targets: &[Target], paging: Paging
     let (board, faults) = Switchboard::new(targets, paging, speaker());
     assert!(faults.is_empty(), "{faults:?}");
     let handle = world.handle.clone();
-    tokio::spawn(deliveries::deliver(handle, Arc::new(board), std::future::pending()));
+    tokio::spawn(deliveries::deliver(
+        handle,
+        Arc::new(board),
+        std::future::pending(),
+    ));
     while world.handle.notifications.receiver_count() == 0 {
         tokio::task::yield_now().await;
     }
@@ -211,7 +228,9 @@ pub(crate) async fn notified(world: &World, count: usize) -> Vec<(String, bool, 
         let told: Vec<_> = wishes(world)
             .into_iter()
             .filter_map(|wish| match wish {
-                Wish::Notified { channel, ok, says, .. } => Some((channel, ok, says)),
+                Wish::Notified {
+                    channel, ok, says, ..
+                } => Some((channel, ok, says)),
                 _ => None,
             })
             .collect();

@@ -29,11 +29,18 @@ impl Manner {
 
     pub(crate) fn starttls(dir: &Path) -> Self {
         let (acceptor, ca) = certificate(dir);
-        Self { tls: Some(acceptor), ca: Some(ca), ..Self::default() }
+        Self {
+            tls: Some(acceptor),
+            ca: Some(ca),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn implicit(dir: &Path) -> Self {
-        Self { implicit: true, ..Self::starttls(dir) }
+        Self {
+            implicit: true,
+            ..Self::starttls(dir)
+        }
     }
 }
 
@@ -46,14 +53,28 @@ pub(crate) struct Mail {
 
 impl Mail {
     pub(crate) fn header(&self, name: &str) -> String {
-        let head = self.raw.split("\r\n\r\n").next().unwrap().replace("\r\n ", " ");
-        let found = head.split("\r\n").find_map(|line| line.strip_prefix(&format!("{name}: ")));
-        found.unwrap_or_else(|| panic!("no {name} in {head}")).to_owned()
+        let head = self
+            .raw
+            .split("\r\n\r\n")
+            .next()
+            .unwrap()
+            .replace("\r\n ", " ");
+        let found = head
+            .split("\r\n")
+            .find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        found
+            .unwrap_or_else(|| panic!("no {name} in {head}"))
+            .to_owned()
     }
 
     /// The body, its soft line breaks taken out.
     pub(crate) fn body(&self) -> String {
-        self.raw.split_once("\r\n\r\n").unwrap().1.replace("=\r\n", "").replace("=3D", "=")
+        self.raw
+            .split_once("\r\n\r\n")
+            .unwrap()
+            .1
+            .replace("=\r\n", "")
+            .replace("=3D", "=")
     }
 }
 
@@ -77,7 +98,9 @@ impl MailServer {
         let serving = server.clone();
         tokio::spawn(async move {
             loop {
-                let Ok((tcp, _)) = listener.accept().await else { return };
+                let Ok((tcp, _)) = listener.accept().await else {
+                    return;
+                };
                 let server = serving.clone();
                 tokio::spawn(async move {
                     let tls = server.manner.tls.clone();
@@ -97,7 +120,11 @@ impl MailServer {
     }
 
     pub(crate) fn target(&self, tls: MailTls) -> Target {
-        let scheme = if tls == MailTls::Implicit { "smtps" } else { "smtp" };
+        let scheme = if tls == MailTls::Implicit {
+            "smtps"
+        } else {
+            "smtp"
+        };
         let service = Service::Email {
             from: "weir@example.org".to_owned(),
             to: vec!["dba@example.org".to_owned(), "ann@example.org".to_owned()],
@@ -128,7 +155,10 @@ impl MailServer {
     ) -> Option<BufReader<S>> {
         let (mut from, mut to) = (String::new(), Vec::new());
         if greet {
-            stream.write_all(b"220 mail.example.org ESMTP\r\n").await.unwrap();
+            stream
+                .write_all(b"220 mail.example.org ESMTP\r\n")
+                .await
+                .unwrap();
         }
         loop {
             let mut line = String::new();
@@ -137,7 +167,10 @@ impl MailServer {
             }
             assert!(line.ends_with("\r\n"), "{line:?}");
             let line = line.trim_end().to_owned();
-            let answer = match line.split_once([' ', ':']).map_or(line.as_str(), |(verb, _)| verb) {
+            let answer = match line
+                .split_once([' ', ':'])
+                .map_or(line.as_str(), |(verb, _)| verb)
+            {
                 "EHLO" => {
                     let offers = match (secure, self.manner.tls.is_some()) {
                         (true, _) => "250-mail.example.org\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME",
@@ -155,12 +188,16 @@ impl MailServer {
                     let word = String::from_utf8(STANDARD.decode(word).unwrap()).unwrap();
                     let mut parts = word.split('\0').skip(1);
                     let how = if secure { "over TLS" } else { "in the clear" };
-                    let login = format!("{}:{} {how}", parts.next().unwrap(), parts.next().unwrap());
+                    let login =
+                        format!("{}:{} {how}", parts.next().unwrap(), parts.next().unwrap());
                     self.logins.lock().unwrap().push(login);
                     "235 welcome".to_owned()
                 }
                 "MAIL" => {
-                    from = line.trim_start_matches("MAIL FROM:<").trim_end_matches('>').to_owned();
+                    from = line
+                        .trim_start_matches("MAIL FROM:<")
+                        .trim_end_matches('>')
+                        .to_owned();
                     "250 ok".to_owned()
                 }
                 "RCPT" => {
@@ -183,14 +220,21 @@ impl MailServer {
                         }
                         raw.push_str(line.strip_prefix('.').unwrap_or(&line));
                     }
-                    let mail = Mail { from: from.clone(), to: std::mem::take(&mut to), raw };
+                    let mail = Mail {
+                        from: from.clone(),
+                        to: std::mem::take(&mut to),
+                        raw,
+                    };
                     self.mails.lock().unwrap().push(mail);
                     "250 queued as 1".to_owned()
                 }
                 "QUIT" => "221 bye".to_owned(),
                 other => panic!("{other}"),
             };
-            stream.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+            stream
+                .write_all(format!("{answer}\r\n").as_bytes())
+                .await
+                .unwrap();
         }
     }
 }

@@ -49,7 +49,8 @@ struct Seen {
 #[derive(Debug, Default)]
 pub(super) struct Outside {
     pub(super) silences: Vec<Silence>,
-    next_silence: u64,
+    /// Its number; none is used again.
+    last_silence: u64,
     pub(super) markers: VecDeque<Marker>,
     seen: BTreeMap<String, Seen>,
     /// In the order of arrival, for forgetting.
@@ -76,9 +77,8 @@ impl Core {
     /// [`restore`](Core::restore).
     pub fn restore_outside(&mut self, kept: &BTreeMap<String, Value>) {
         let read = |key: &str| kept.get(key).cloned().unwrap_or_default();
-        if let Ok(silences) = serde_json::from_value::<Vec<Silence>>(read(SILENCES)) {
-            let number = |s: &Silence| s.id.trim_start_matches("S-").parse::<u64>().unwrap_or(0);
-            self.outside.next_silence = silences.iter().map(number).max().unwrap_or(0);
+        if let Ok((last, silences)) = serde_json::from_value(read(SILENCES)) {
+            self.outside.last_silence = last;
             self.outside.silences = silences;
         }
         if let Ok(markers) = serde_json::from_value(read(MARKERS)) {
@@ -86,7 +86,10 @@ impl Core {
         }
         for (id, incident) in &self.incidents {
             for (fingerprint, firing) in incident.called.alerts() {
-                let seen = Seen { firing: *firing, incident: Some(*id) };
+                let seen = Seen {
+                    firing: *firing,
+                    incident: Some(*id),
+                };
                 self.outside.see(fingerprint, seen);
             }
         }
@@ -101,16 +104,52 @@ impl Core {
         let now = self.clock.wall(self.now);
         let done = || Ok(Answer::Done(String::new()));
         match wish {
-            Wish::Notified { id, channel, ok, says, step, to } => {
+            Wish::Notified {
+                id,
+                channel,
+                ok,
+                says,
+                step,
+                to,
+            } => {
                 self.must_be(id)?;
                 let says = cut(&says);
-                self.append(id, now, By::Weir, Said::Notified { channel, ok, says, step, to }, out);
+                self.append(
+                    id,
+                    now,
+                    By::Weir,
+                    Said::Notified {
+                        channel,
+                        ok,
+                        says,
+                        step,
+                        to,
+                    },
+                    out,
+                );
                 done()
             }
-            Wish::Escalated { id, step, to, channel, says } => {
+            Wish::Escalated {
+                id,
+                step,
+                to,
+                channel,
+                says,
+            } => {
                 self.must_be(id)?;
                 let says = cut(&says);
-                self.append(id, now, By::Weir, Said::Escalated { to, says, step, channel }, out);
+                self.append(
+                    id,
+                    now,
+                    By::Weir,
+                    Said::Escalated {
+                        to,
+                        says,
+                        step,
+                        channel,
+                    },
+                    out,
+                );
                 done()
             }
             Wish::AckExpired { id, says } => {
@@ -124,16 +163,33 @@ impl Core {
                 self.append(id, now, By::Weir, Said::remark(says), out);
                 done()
             }
-            Wish::Silence { meant, from, until, by, why } => {
+            Wish::Silence {
+                meant,
+                from,
+                until,
+                by,
+                why,
+            } => {
                 let from = from.unwrap_or(now);
-                let silence = Silence { id: String::new(), meant, from, until, by, why };
+                let silence = Silence {
+                    id: String::new(),
+                    meant,
+                    from,
+                    until,
+                    by,
+                    why,
+                };
                 self.silence(silence, now, out)
             }
             Wish::EndSilence { id, by } => self.end_silence(&id, &by, out),
             Wish::Mark(marker) => self.mark(marker, now, out),
-            Wish::Alerts { source, alerts, truncated } => {
-                Ok(Answer::Document(self.alerts(&source, alerts, truncated, now, out)))
-            }
+            Wish::Alerts {
+                source,
+                alerts,
+                truncated,
+            } => Ok(Answer::Document(
+                self.alerts(&source, alerts, truncated, now, out),
+            )),
         }
     }
 
@@ -149,13 +205,15 @@ impl Core {
             return refused("a silence must end after it begins, and after now");
         }
         if silence.until.since(silence.from) > SILENCE_LONGEST {
-            return refused("a silence lasts at most 90 days; longer ones belong into [[maintenance]]");
+            return refused(
+                "a silence lasts at most 90 days; longer ones belong into [[maintenance]]",
+            );
         }
         if self.outside.silences.len() >= SILENCES_MAX {
             return refused("200 silences stand already; end one first");
         }
-        self.outside.next_silence += 1;
-        silence.id = format!("S-{}", self.outside.next_silence);
+        self.outside.last_silence += 1;
+        silence.id = format!("S-{}", self.outside.last_silence);
         tracing::warn!(says = %silence.says(), meant = %silence.meant.says(), "A silence begins.");
         let document = json!(silence);
         self.outside.silences.push(silence);
@@ -172,15 +230,23 @@ impl Core {
         let before = self.outside.silences.len();
         self.outside.silences.retain(|silence| silence.id != id);
         if self.outside.silences.len() == before {
-            return Err(AskFault::NoSuch { what: "silence", name: id.to_owned() });
+            return Err(AskFault::NoSuch {
+                what: "silence",
+                name: id.to_owned(),
+            });
         }
         tracing::warn!(%id, by, "A silence was ended.");
         self.keep(out);
-        Ok(Answer::Done(format!("{id} ended; what it kept quiet is paged from now on")))
+        Ok(Answer::Done(format!(
+            "{id} ended; what it kept quiet is paged from now on"
+        )))
     }
 
     fn keep(&self, out: &mut Vec<Output>) {
-        out.push(Output::Keep(SILENCES, json!(self.outside.silences)));
+        out.push(Output::Keep(
+            SILENCES,
+            json!((self.outside.last_silence, &self.outside.silences)),
+        ));
     }
 
     fn mark(
@@ -225,8 +291,13 @@ impl Core {
         let Some(incident) = self.incidents.get(&id).cloned() else {
             return;
         };
-        let markers: Vec<Marker> =
-            self.outside.markers.iter().filter(|m| belongs(m, &incident)).cloned().collect();
+        let markers: Vec<Marker> = self
+            .outside
+            .markers
+            .iter()
+            .filter(|m| belongs(m, &incident))
+            .cloned()
+            .collect();
         for marker in markers {
             self.note_marker(id, &marker, now, out);
         }
@@ -245,8 +316,14 @@ impl Core {
         };
         let onset = incident.clocks().impact_started_at;
         let beside = match marker.at <= onset {
-            true => format!("{} before the onset", words::duration(onset.since(marker.at))),
-            false => format!("{} after the onset", words::duration(marker.at.since(onset))),
+            true => format!(
+                "{} before the onset",
+                words::duration(onset.since(marker.at))
+            ),
+            false => format!(
+                "{} after the onset",
+                words::duration(marker.at.since(onset))
+            ),
         };
         let said = Said::Note {
             says: format!("{}, {beside}", marker.says()),
@@ -293,7 +370,13 @@ impl Core {
                     declared.push(id);
                 }
                 (None, true, None) => {
-                    self.outside.see(&alert.fingerprint, Seen { firing: true, incident: None });
+                    self.outside.see(
+                        &alert.fingerprint,
+                        Seen {
+                            firing: true,
+                            incident: None,
+                        },
+                    );
                     self.outside.held.push_back((source.to_owned(), alert));
                     while self.outside.held.len() > HELD_MAX {
                         self.outside.held.pop_front();
@@ -301,8 +384,16 @@ impl Core {
                     held += 1;
                 }
                 (None, false, _) => {
-                    self.outside.held.retain(|(_, h)| h.fingerprint != alert.fingerprint);
-                    self.outside.see(&alert.fingerprint, Seen { firing: false, incident: None });
+                    self.outside
+                        .held
+                        .retain(|(_, h)| h.fingerprint != alert.fingerprint);
+                    self.outside.see(
+                        &alert.fingerprint,
+                        Seen {
+                            firing: false,
+                            incident: None,
+                        },
+                    );
                     unknown += 1;
                 }
             }
@@ -341,7 +432,10 @@ impl Core {
         now: Wall,
         out: &mut Vec<Output>,
     ) {
-        let seen = Seen { firing: alert.firing, incident: Some(id) };
+        let seen = Seen {
+            firing: alert.firing,
+            incident: Some(id),
+        };
         self.outside.see(&alert.fingerprint, seen);
         let status = match alert.firing {
             true => AlertStatus::Firing,
@@ -386,7 +480,16 @@ impl Core {
             out.push(Output::Notify(id, NotifyWhat::Changed));
         } else if all_ended && !mitigated {
             let says = "every alert that spoke of it has ended".to_owned();
-            self.append(id, now, by, Said::Mitigated { says, evidence: vec![] }, out);
+            self.append(
+                id,
+                now,
+                by,
+                Said::Mitigated {
+                    says,
+                    evidence: vec![],
+                },
+                out,
+            );
         }
     }
 
@@ -418,7 +521,10 @@ impl Core {
             evidence: vec![],
             baseline: None,
             title: Some(cut(&alert.name)),
-            service: alert.service.clone().or_else(|| alert.pools.first().cloned()),
+            service: alert
+                .service
+                .clone()
+                .or_else(|| alert.pools.first().cloned()),
         };
         self.append(id, now, By::System(source.to_owned()), opened, out);
         self.row(id, source, alert, now, out);
@@ -429,7 +535,10 @@ impl Core {
     fn must_be(&self, id: IncidentId) -> Result<(), AskFault> {
         match self.incidents.contains_key(&id) {
             true => Ok(()),
-            false => Err(AskFault::NoSuch { what: "incident", name: id.to_string() }),
+            false => Err(AskFault::NoSuch {
+                what: "incident",
+                name: id.to_string(),
+            }),
         }
     }
 }

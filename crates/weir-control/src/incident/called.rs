@@ -77,12 +77,19 @@ impl Turn {
             Said::Escalated { step, channel, .. } if channel.is_empty() => {
                 Self::Passed { step: *step }
             }
-            Said::Escalated { step, to, channel, .. } => Self::Called {
+            Said::Escalated {
+                step, to, channel, ..
+            } => Self::Called {
                 step: *step,
                 to: to.clone(),
                 channel: channel.clone(),
             },
-            Said::Notified { step: Some(step), channel, ok, .. } => Self::Answered {
+            Said::Notified {
+                step: Some(step),
+                channel,
+                ok,
+                ..
+            } => Self::Answered {
                 step: *step,
                 channel: channel.clone(),
                 ok: *ok,
@@ -109,7 +116,11 @@ pub struct Called {
 impl Called {
     /// Nobody yet, of an incident that opened this severe.
     pub(super) fn nobody(severity: Severity) -> Self {
-        Self { severity, turns: Vec::new(), alerts: BTreeMap::new() }
+        Self {
+            severity,
+            turns: Vec::new(),
+            alerts: BTreeMap::new(),
+        }
     }
 
     /// How bad it was at first sight.
@@ -124,7 +135,11 @@ impl Called {
         {
             self.turns.push((entry.at, turn));
         }
-        if let Said::Alert { fingerprint, status, .. } = &entry.said
+        if let Said::Alert {
+            fingerprint,
+            status,
+            ..
+        } = &entry.said
             && !fingerprint.is_empty()
             && (self.alerts.len() < ALERTS_MAX || self.alerts.contains_key(fingerprint))
         {

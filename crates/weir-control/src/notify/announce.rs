@@ -7,8 +7,8 @@
 
 use weir_model::{Level, Severity};
 
-use super::policy::Paging;
 use super::What;
+use super::policy::Paging;
 use crate::incident::Incident;
 use crate::incident::entry::Kind;
 
@@ -88,9 +88,7 @@ impl Told {
 /// Is this change worth a message on a channel of this manner?
 pub fn worth_telling(manner: Manner, told: Told, incident: &Incident, what: What) -> bool {
     match what {
-        What::Changed => {
-            !manner.reaches_people || manner.updates_quietly || told.is_news(incident)
-        }
+        What::Changed => !manner.reaches_people || manner.updates_quietly || told.is_news(incident),
         What::Opened | What::Called | What::Acknowledged | What::Resolved | What::Test => true,
     }
 }

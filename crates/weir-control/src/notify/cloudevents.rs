@@ -10,7 +10,9 @@ use crate::incident::words::rfc3339;
 /// that a repeated delivery is known as such.
 pub fn event(message: &Message<'_>) -> Value {
     let incident = message.incident;
-    let step = message.step.map_or(String::new(), |step| format!("-s{step}"));
+    let step = message
+        .step
+        .map_or(String::new(), |step| format!("-s{step}"));
     let says = match message.what {
         What::Test => super::TEST_SAYS.to_owned(),
         _ => page(incident),

@@ -25,7 +25,10 @@ const ROWS: usize = 15;
 /// The whole mail, lines ended by CRLF, not yet dot-stuffed. `now`: for `Date` and `Message-ID`.
 pub fn letter(message: &Message<'_>, letter: Letter<'_>, now: Wall) -> String {
     let id = message.incident.id;
-    let domain = letter.from.rsplit_once('@').map_or("weir", |(_, domain)| domain);
+    let domain = letter
+        .from
+        .rsplit_once('@')
+        .map_or("weir", |(_, domain)| domain);
     let thread = format!("<{id}.{}@{domain}>", token(&message.from.cluster));
     let own = format!(
         "<{id}.{}.{}.{}@{domain}>",
@@ -64,7 +67,10 @@ fn body(message: &Message<'_>) -> String {
     }
     let mut text = String::new();
     if let (Some(to), Some(step)) = (message.to, message.step) {
-        let _ = writeln!(text, "You are called as {to}, step {step} of the escalation.\n");
+        let _ = writeln!(
+            text,
+            "You are called as {to}, step {step} of the escalation.\n"
+        );
     }
     let _ = writeln!(text, "{}\n", page(incident));
     for (name, value) in facts(incident) {

@@ -73,7 +73,9 @@ impl Do {
     /// The turn that the journal will hold once this is done.
     pub fn turn(&self) -> Turn {
         match self {
-            Self::Call { step, to, channel, .. } => Turn::Called {
+            Self::Call {
+                step, to, channel, ..
+            } => Turn::Called {
                 step: *step,
                 to: to.clone(),
                 channel: channel.clone(),
@@ -195,7 +197,10 @@ impl State {
             Turn::Acknowledged { by } => self.acknowledged = Some((at, by.clone())),
             Turn::AckExpired => {
                 self.acknowledged = None;
-                match self.policy(paging).and_then(|policy| policy.step(self.next)) {
+                match self
+                    .policy(paging)
+                    .and_then(|policy| policy.step(self.next))
+                {
                     // Whoever comes next is due now.
                     Some((_, offset)) => {
                         self.base = at.before(offset);
@@ -211,7 +216,10 @@ impl State {
                 let log = self.steps.entry(number).or_default();
                 log.passed = None;
                 log.to.clone_from(to);
-                log.calls.push(Call { channel: channel.clone(), ok: None });
+                log.calls.push(Call {
+                    channel: channel.clone(),
+                    ok: None,
+                });
             }
             Turn::Passed { step } => {
                 let number = step.saturating_sub(1);
@@ -221,7 +229,10 @@ impl State {
             Turn::Answered { step, channel, ok } => {
                 let log = self.steps.get_mut(&step.saturating_sub(1));
                 let call = log.and_then(|log| {
-                    log.calls.iter_mut().rev().find(|call| call.channel == *channel)
+                    log.calls
+                        .iter_mut()
+                        .rev()
+                        .find(|call| call.channel == *channel)
                 });
                 if let Some(call) = call {
                     call.ok = Some(*ok);
@@ -267,7 +278,9 @@ impl State {
 
     /// Who has it, and since when.
     pub fn acknowledged(&self) -> Option<(Wall, &str)> {
-        self.acknowledged.as_ref().map(|(at, by)| (*at, by.as_str()))
+        self.acknowledged
+            .as_ref()
+            .map(|(at, by)| (*at, by.as_str()))
     }
 
     /// What comes next.
@@ -293,7 +306,10 @@ impl State {
             return held(policy, *since, by, now);
         }
         if self.mitigated {
-            return wait(None, "the objective is met again; nobody is called unless it comes back".to_owned());
+            return wait(
+                None,
+                "the objective is met again; nobody is called unless it comes back".to_owned(),
+            );
         }
         let all = paging.maintenance.iter().chain(silences);
         if let Some(silence) = quieting(all, incident, now) {
@@ -315,17 +331,28 @@ impl State {
             (a, b) => a.or(b),
         };
         let Some((step, offset)) = policy.step(self.next) else {
-            let says = format!("all {} calls of {} were made; nobody has it", policy.calls(), policy.name);
+            let says = format!(
+                "all {} calls of {} were made; nobody has it",
+                policy.calls(),
+                policy.name
+            );
             return wait(sooner(None), says);
         };
-        let failed = self.next.checked_sub(1).and_then(|last| self.steps.get(&last));
+        let failed = self
+            .next
+            .checked_sub(1)
+            .and_then(|last| self.steps.get(&last));
         let early = failed.is_some_and(StepLog::has_failed);
         let due = self.base.after(offset).max(self.not_before);
         if now < due && !early {
             return Next::Wait {
                 until: sooner(Some(due)),
                 says: format!("nobody has it; {} is called next", step.to),
-                upcoming: Some(Upcoming { step: self.next + 1, to: step.to.clone(), at: due }),
+                upcoming: Some(Upcoming {
+                    step: self.next + 1,
+                    to: step.to.clone(),
+                    at: due,
+                }),
             };
         }
         let why = match (early, self.next) {
@@ -392,7 +419,10 @@ impl State {
         (None, first)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one decision out of everything that is known")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one decision out of everything that is known"
+    )]
     fn call(
         &self,
         number: u32,
@@ -404,12 +434,20 @@ impl State {
         now: Wall,
     ) -> Next {
         let pass = |says: String| {
-            Next::Do(Do::Pass { step: number + 1, to: step.to.clone(), says })
+            Next::Do(Do::Pass {
+                step: number + 1,
+                to: step.to.clone(),
+                says,
+            })
         };
         match paging.who(step, now) {
             Who::Nobody(says) => pass(says),
             Who::Later(at) => pass(format!("put off until {}", words::rfc3339(at))),
-            Who::Call { to, channels, instead } => {
+            Who::Call {
+                to,
+                channels,
+                instead,
+            } => {
                 let takes = |channel: &&String| {
                     !tried.contains(&channel.as_str())
                         && wants
@@ -449,9 +487,16 @@ fn held(policy: &Policy, since: Wall, by: &str, now: Wall) -> Next {
         );
         return Next::Do(Do::Expire { says });
     }
-    wait(Some(until), format!("{by} has it until {}", words::rfc3339(until)))
+    wait(
+        Some(until),
+        format!("{by} has it until {}", words::rfc3339(until)),
+    )
 }
 
 fn wait(until: Option<Wall>, says: String) -> Next {
-    Next::Wait { until, says, upcoming: None }
+    Next::Wait {
+        until,
+        says,
+        upcoming: None,
+    }
 }

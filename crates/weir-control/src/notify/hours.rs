@@ -157,7 +157,10 @@ mod tests {
     fn after_friday_comes_monday() {
         let friday_night = at("2026-11-20T22:00:00Z");
         assert!(!office().open_at(friday_night));
-        assert_eq!(office().next_open(friday_night), Some(at("2026-11-23T08:00:00Z")));
+        assert_eq!(
+            office().next_open(friday_night),
+            Some(at("2026-11-23T08:00:00Z"))
+        );
     }
 
     #[test]
@@ -177,9 +180,15 @@ mod tests {
 
     #[test]
     fn days_are_read_as_written_and_nonsense_is_named() {
-        assert_eq!(Hours::days_of(["sat-mon"]).unwrap(), [true, false, false, false, false, true, true]);
+        assert_eq!(
+            Hours::days_of(["sat-mon"]).unwrap(),
+            [true, false, false, false, false, true, true]
+        );
         assert_eq!(Hours::days_of(["Monday"]).unwrap()[0], true);
-        assert_eq!(Hours::days_of(["mon-fry"]), Err(NoDay("mon-fry".to_owned())));
+        assert_eq!(
+            Hours::days_of(["mon-fry"]),
+            Err(NoDay("mon-fry".to_owned()))
+        );
         assert!(Hours::days_of(["m"]).is_err());
     }
 }

@@ -98,7 +98,14 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// A message to everybody.
     pub fn new(what: What, incident: &'a Incident, from: &'a Speaker) -> Self {
-        Self { what, incident, from, to: None, step: None, by: None }
+        Self {
+            what,
+            incident,
+            from,
+            to: None,
+            step: None,
+            by: None,
+        }
     }
 
     fn link(&self) -> String {
@@ -162,10 +169,18 @@ pub fn summary(message: &Message<'_>) -> String {
     }
     match message.what {
         What::Acknowledged => {
-            let _ = write!(line, "; acknowledged by {}", message.by.unwrap_or("somebody"));
+            let _ = write!(
+                line,
+                "; acknowledged by {}",
+                message.by.unwrap_or("somebody")
+            );
         }
         What::Resolved => {
-            let _ = write!(line, "; resolved after {}", words::duration(incident.length()));
+            let _ = write!(
+                line,
+                "; resolved after {}",
+                words::duration(incident.length())
+            );
         }
         What::Called => {
             if let (Some(step), Some(to)) = (message.step, message.to) {
@@ -193,10 +208,16 @@ pub(crate) fn facts(incident: &Incident) -> Vec<(String, String)> {
     fact("Status", incident.status.name().to_owned());
     fact("Service", incident.service());
     fact("Symptom", incident.symptom().to_owned());
-    fact("Started", words::rfc3339(incident.clocks().impact_started_at));
+    fact(
+        "Started",
+        words::rfc3339(incident.clocks().impact_started_at),
+    );
     if let Some(cause) = incident.top_cause() {
         let share = words::share(cause.confidence);
-        fact("Cause", format!("{}, {share} sure", words::phrase(cause.cause)));
+        fact(
+            "Cause",
+            format!("{}, {share} sure", words::phrase(cause.cause)),
+        );
         if !cause.remedy.says.trim().is_empty() {
             fact("Remedy", one_line(&cause.remedy.says, 300));
         }
@@ -216,7 +237,10 @@ pub(crate) fn facts(incident: &Incident) -> Vec<(String, String)> {
             ),
         );
         if let (Some(hurt), Some(all)) = (impact.users_affected, impact.users) {
-            fact("Users", format!("{} of {}", words::count(hurt), words::count(all)));
+            fact(
+                "Users",
+                format!("{} of {}", words::count(hurt), words::count(all)),
+            );
         }
     }
     facts.truncate(10);

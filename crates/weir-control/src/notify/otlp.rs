@@ -48,7 +48,9 @@ pub fn export(message: &Message<'_>) -> Value {
     if let Some(by) = message.by {
         attributes.push(text("weir.acknowledged.by", by));
     }
-    let waiting = facts(incident).into_iter().find(|(name, _)| name == "Waiting");
+    let waiting = facts(incident)
+        .into_iter()
+        .find(|(name, _)| name == "Waiting");
     if let Some((_, waiting)) = waiting {
         attributes.push(text("weir.incident.waiting", &waiting));
     }

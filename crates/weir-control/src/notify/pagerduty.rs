@@ -73,7 +73,11 @@ pub fn dedup_key(message: &Message<'_>) -> String {
         || message.incident.service(),
         |key| format!("{}-{}", key.database, key.user),
     );
-    let head = format!("weir/{}/{}", message.from.cluster, service.replace('/', "-"));
+    let head = format!(
+        "weir/{}/{}",
+        message.from.cluster,
+        service.replace('/', "-")
+    );
     // The id stands last and is never cut: without it two incidents would be one.
     let room = DEDUP_MAX - id.len() - 1;
     format!("{}/{id}", head.chars().take(room).collect::<String>())

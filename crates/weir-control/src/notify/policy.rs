@@ -52,23 +52,34 @@ impl Matcher {
     }
 
     fn meets_pool(&self, key: &PoolKey) -> bool {
-        self.pool.iter().any(|pattern| match pattern.split_once('/') {
-            None => glob(pattern, &key.database),
-            Some((database, user)) => glob(database, &key.database) && glob(user, &key.user),
-        })
+        self.pool
+            .iter()
+            .any(|pattern| match pattern.split_once('/') {
+                None => glob(pattern, &key.database),
+                Some((database, user)) => glob(database, &key.database) && glob(user, &key.user),
+            })
     }
 
     /// In words: `sev1, sev2 of app/dashboard`; `everything`.
     pub fn says(&self) -> String {
         let mut says = match self.severity.is_empty() {
             true => "everything".to_owned(),
-            false => self.severity.iter().map(|s| s.name()).collect::<Vec<_>>().join(", "),
+            false => self
+                .severity
+                .iter()
+                .map(|s| s.name())
+                .collect::<Vec<_>>()
+                .join(", "),
         };
         if !self.pool.is_empty() {
             says.push_str(&format!(" of {}", self.pool.join(", ")));
         }
         if !self.kind.is_empty() {
-            let kinds: Vec<String> = self.kind.iter().map(|k| format!("{k:?}").to_lowercase()).collect();
+            let kinds: Vec<String> = self
+                .kind
+                .iter()
+                .map(|k| format!("{k:?}").to_lowercase())
+                .collect();
             says.push_str(&format!(" that is {}", kinds.join(" or ")));
         }
         says
@@ -170,7 +181,12 @@ impl Policy {
         let steps = u32::try_from(self.steps.len()).ok()?;
         let step = self.steps.get((number % steps) as usize)?;
         let round = self.steps.last()?.after.saturating_add(self.repeat_after);
-        Some((step, round.saturating_mul(number / steps).saturating_add(step.after)))
+        Some((
+            step,
+            round
+                .saturating_mul(number / steps)
+                .saturating_add(step.after),
+        ))
     }
 }
 
@@ -216,13 +232,22 @@ impl Paging {
     /// True if a step or a contact names this channel: then it waits for its turn.
     pub fn names_channel(&self, channel: &str) -> bool {
         let step = |step: &Step| step.to == channel || step.channel.as_deref() == Some(channel);
-        self.contacts.iter().any(|c| c.channels.iter().any(|c| c == channel))
+        self.contacts
+            .iter()
+            .any(|c| c.channels.iter().any(|c| c == channel))
             || self.policies.iter().any(|p| p.steps.iter().any(step))
     }
 
     /// Whom this step calls now.
     pub fn who(&self, step: &Step, now: Wall) -> Who {
-        self.resolve(&step.to, step.channel.as_deref(), step.hours.as_ref(), &step.outside, now, 0)
+        self.resolve(
+            &step.to,
+            step.channel.as_deref(),
+            step.hours.as_ref(),
+            &step.outside,
+            now,
+            0,
+        )
     }
 
     fn resolve(
@@ -253,9 +278,11 @@ impl Paging {
                 Outside::Call(_) if depth > self.contacts.len() => Who::Nobody(why),
                 Outside::Call(other) => {
                     match self.resolve(other, None, None, &Outside::Skip, now, depth + 1) {
-                        Who::Call { to, channels, .. } => {
-                            Who::Call { to, channels, instead: Some(why) }
-                        }
+                        Who::Call { to, channels, .. } => Who::Call {
+                            to,
+                            channels,
+                            instead: Some(why),
+                        },
                         other => other,
                     }
                 }
@@ -264,7 +291,10 @@ impl Paging {
         let mut channels: Vec<String> = channel.map(str::to_owned).into_iter().collect();
         match contact {
             Some(contact) => {
-                let more = contact.channels.iter().filter(|c| Some(c.as_str()) != channel);
+                let more = contact
+                    .channels
+                    .iter()
+                    .filter(|c| Some(c.as_str()) != channel);
                 channels.extend(more.cloned());
             }
             None if channels.is_empty() => channels.push(name.to_owned()),
@@ -273,7 +303,11 @@ impl Paging {
         if channels.is_empty() {
             return Who::Nobody(format!("{name} has no channel"));
         }
-        Who::Call { to: name.to_owned(), channels, instead: None }
+        Who::Call {
+            to: name.to_owned(),
+            channels,
+            instead: None,
+        }
     }
 }
 
@@ -314,7 +348,9 @@ mod tests {
             repeat_after: Duration::from_secs(600),
             ack_expires: None,
         };
-        let due: Vec<u64> = (0..5).map_while(|n| Some(policy.step(n)?.1.as_secs())).collect();
+        let due: Vec<u64> = (0..5)
+            .map_while(|n| Some(policy.step(n)?.1.as_secs()))
+            .collect();
         assert_eq!(due, [0, 300, 900, 1_200]);
     }
 }

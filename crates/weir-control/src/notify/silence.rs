@@ -48,7 +48,10 @@ impl Silence {
             false => "silence",
         };
         let until = rfc3339(self.until);
-        format!("{what} {} by {} until {until}: {}", self.id, self.by, self.why)
+        format!(
+            "{what} {} by {} until {until}: {}",
+            self.id, self.by, self.why
+        )
     }
 }
 

@@ -26,7 +26,14 @@ use super::reader::{Reader, Section, kind as kind_of};
 /// `[[notify]]`, `[[contact]]`… each at most.
 const TABLES_MAX: usize = 100;
 const KINDS: &[&str] = &[
-    "alertmanager", "webhook", "pagerduty", "slack", "opsgenie", "email", "grafana", "otlp",
+    "alertmanager",
+    "webhook",
+    "pagerduty",
+    "slack",
+    "opsgenie",
+    "email",
+    "grafana",
+    "otlp",
 ];
 /// Which keys mean something for one kind only.
 const KEYS: &[(&str, &[&str])] = &[
@@ -54,7 +61,10 @@ pub(super) fn read<'t>(reader: &Reader<'_>, document: &'t DeTable<'t>) -> (Vec<T
         if !target.name.is_empty() && targets[..at].iter().any(|t| t.name == target.name) {
             reader.fault(
                 document.get("notify").map(toml::Spanned::span),
-                format!("two [[notify]] are called `{}`: give each a `name` of its own", target.name),
+                format!(
+                    "two [[notify]] are called `{}`: give each a `name` of its own",
+                    target.name
+                ),
             );
         }
     }
@@ -63,7 +73,10 @@ pub(super) fn read<'t>(reader: &Reader<'_>, document: &'t DeTable<'t>) -> (Vec<T
         .iter()
         .filter_map(|(_, table)| Some(table.get("name")?.get_ref().as_str()?.to_owned()))
         .collect();
-    let known = Known { targets: &targets, contacts: &names };
+    let known = Known {
+        targets: &targets,
+        contacts: &names,
+    };
     let contacts = found
         .into_iter()
         .filter_map(|(span, table)| contact_of(reader, &span, table, &known))
@@ -78,7 +91,11 @@ pub(super) fn read<'t>(reader: &Reader<'_>, document: &'t DeTable<'t>) -> (Vec<T
         .enumerate()
         .filter_map(|(index, (span, table))| window_of(reader, index, &span, table))
         .collect();
-    let paging = Paging { contacts, policies, maintenance };
+    let paging = Paging {
+        contacts,
+        policies,
+        maintenance,
+    };
     circles(reader, document, &paging);
     (targets, paging)
 }
@@ -100,7 +117,10 @@ fn tables<'t>(
         return Vec::new();
     };
     if items.len() > TABLES_MAX {
-        reader.fault(Some(value.span()), format!("at most {TABLES_MAX} [[{key}]] are taken"));
+        reader.fault(
+            Some(value.span()),
+            format!("at most {TABLES_MAX} [[{key}]] are taken"),
+        );
     }
     let mut found = Vec::new();
     for item in items.iter().take(TABLES_MAX) {
@@ -162,7 +182,8 @@ fn target_of(reader: &Reader<'_>, span: &Range<usize>, table: &DeTable<'_>) -> O
             let on = section.list("silence_on").unwrap_or_default();
             for word in &on {
                 if !["acknowledge", "maintenance"].contains(&word.as_str()) {
-                    let says = format!("`{word}` is no occasion; known are acknowledge, maintenance");
+                    let says =
+                        format!("`{word}` is no occasion; known are acknowledge, maintenance");
                     section.fault_at("silence_on", says);
                 }
             }
@@ -173,34 +194,48 @@ fn target_of(reader: &Reader<'_>, span: &Range<usize>, table: &DeTable<'_>) -> O
         }
         "pagerduty" => {
             needs("routing_key");
-            Service::PagerDuty { routing_key: secret("routing_key")? }
+            Service::PagerDuty {
+                routing_key: secret("routing_key")?,
+            }
         }
         "slack" => Service::Slack,
         "opsgenie" => {
             needs("key");
-            Service::Opsgenie { key: secret("key")?, team: section.text("team") }
+            Service::Opsgenie {
+                key: secret("key")?,
+                team: section.text("team"),
+            }
         }
         "email" => {
             needs("from");
             needs("to");
-            let implicit = url.as_deref().is_some_and(|url| url.starts_with("smtps://"));
+            let implicit = url
+                .as_deref()
+                .is_some_and(|url| url.starts_with("smtps://"));
             let tls = match section.text("tls").as_deref() {
                 None if implicit => MailTls::Implicit,
                 None | Some("starttls") => MailTls::StartTls,
                 Some("none") => MailTls::None,
                 Some("implicit") => MailTls::Implicit,
                 Some(other) => {
-                    let says = format!("`{other}` is no way of mail; known are starttls, implicit, none");
+                    let says =
+                        format!("`{other}` is no way of mail; known are starttls, implicit, none");
                     section.fault_at("tls", says);
                     MailTls::StartTls
                 }
             };
             if section.has("user") && !section.has("password") && !section.has("password_file") {
-                section.fault_at("user", "a `user` logs in with its `password`, or `password_file`");
+                section.fault_at(
+                    "user",
+                    "a `user` logs in with its `password`, or `password_file`",
+                );
             }
             let to = section.list("to")?;
             if to.is_empty() {
-                section.fault_at("to", "`to` is empty: name an address, like \"dba@example.org\"");
+                section.fault_at(
+                    "to",
+                    "`to` is empty: name an address, like \"dba@example.org\"",
+                );
             }
             Service::Email {
                 from: section.text("from")?,
@@ -231,7 +266,11 @@ fn target_of(reader: &Reader<'_>, span: &Range<usize>, table: &DeTable<'_>) -> O
         let key = match &fault {
             deliveries::TargetFault::Tls { .. } if section.has("ca") => "ca",
             deliveries::TargetFault::Clear { .. } => "password",
-            deliveries::TargetFault::Address { address, .. } if Some(address) == section.text("from").as_ref() => "from",
+            deliveries::TargetFault::Address { address, .. }
+                if Some(address) == section.text("from").as_ref() =>
+            {
+                "from"
+            }
             deliveries::TargetFault::Address { .. } => "to",
             _ => "url",
         };
@@ -267,8 +306,11 @@ impl Known<'_> {
     /// The channel that this word means: a name, or a kind that there is one of.
     fn channel(&self, word: &str) -> Option<String> {
         let named = self.targets.iter().find(|t| t.name == word);
-        let of_kind: Vec<&Target> =
-            self.targets.iter().filter(|t| t.service.name() == word && t.name.is_empty()).collect();
+        let of_kind: Vec<&Target> = self
+            .targets
+            .iter()
+            .filter(|t| t.service.name() == word && t.name.is_empty())
+            .collect();
         match (named, of_kind.as_slice()) {
             (Some(target), _) => Some(target.channel()),
             (None, [only]) => Some(only.channel()),
@@ -285,18 +327,22 @@ impl Known<'_> {
     }
 
     fn nobody(&self, word: &str, what: &str) -> String {
-        let mut names: Vec<&str> = self.targets.iter().map(|t| match t.name.as_str() {
-            "" => t.service.name(),
-            name => name,
-        }).collect();
+        let mut names: Vec<&str> = self
+            .targets
+            .iter()
+            .map(|t| match t.name.as_str() {
+                "" => t.service.name(),
+                name => name,
+            })
+            .collect();
         if what != "channel" {
             names.extend(self.contacts.iter().map(String::as_str));
         }
         match nearest(word, &names) {
             Some(meant) => format!("there is no {what} `{word}`; did you mean `{meant}`?"),
-            None if what == "channel" => format!(
-                "there is no channel `{word}`: add a [[notify]] with name = \"{word}\""
-            ),
+            None if what == "channel" => {
+                format!("there is no channel `{word}`: add a [[notify]] with name = \"{word}\"")
+            }
             None => format!(
                 "nobody is called `{word}`: add a [[contact]] with name = \"{word}\" and its channels, or a [[notify]] of that name"
             ),
@@ -319,7 +365,10 @@ fn contact_of(
         section.fault_at("name", format!("two [[contact]] are called `{name}`"));
     }
     if known.channel(&name).is_some() {
-        section.fault_at("name", format!("a [[notify]] is called `{name}`, too: name one of them otherwise"));
+        section.fault_at(
+            "name",
+            format!("a [[notify]] is called `{name}`, too: name one of them otherwise"),
+        );
     }
     let mut channels = Vec::new();
     for word in section.list("channels").unwrap_or_default() {
@@ -333,7 +382,12 @@ fn contact_of(
         reader.fault(Some(span.clone()), says);
     }
     let (hours, outside) = hours_of(reader, &section, known);
-    Some(Contact { name, channels, hours, outside })
+    Some(Contact {
+        name,
+        channels,
+        hours,
+        outside,
+    })
 }
 
 /// `working_hours` and what happens outside them.
@@ -348,7 +402,10 @@ fn hours_of(
         Some(word) => match known.anybody(word) {
             Some(name) => Outside::Call(name),
             None => {
-                let says = format!("{}; or write \"skip\" or \"defer\"", known.nobody(word, "contact"));
+                let says = format!(
+                    "{}; or write \"skip\" or \"defer\"",
+                    known.nobody(word, "contact")
+                );
                 section.fault_at("otherwise", says);
                 Outside::Skip
             }
@@ -369,7 +426,10 @@ fn hours_of(
     let zone = match hours.text("zone") {
         None => TimeZone::UTC,
         Some(name) => TimeZone::get(&name).unwrap_or_else(|_| {
-            hours.fault_at("zone", format!("`{name}` is no time zone; write for example Europe/Zurich or UTC"));
+            hours.fault_at(
+                "zone",
+                format!("`{name}` is no time zone; write for example Europe/Zurich or UTC"),
+            );
             TimeZone::UTC
         }),
     };
@@ -447,7 +507,10 @@ fn policy_of(
                 "an [[escalation]] needs `steps`: [ { to = \"oncall\", after = \"0s\" } ]",
             );
         } else {
-            section.fault_at("steps", "`steps` takes an array of tables: [ { to = \"oncall\", after = \"0s\" } ]");
+            section.fault_at(
+                "steps",
+                "`steps` takes an array of tables: [ { to = \"oncall\", after = \"0s\" } ]",
+            );
         }
         return None;
     };
@@ -459,7 +522,10 @@ fn policy_of(
         let DeValue::Table(table) = item.get_ref() else {
             reader.fault(
                 Some(item.span()),
-                format!("a step is a table: {{ to = \"oncall\", after = \"0s\" }}, not {}", kind_of(item.get_ref())),
+                format!(
+                    "a step is a table: {{ to = \"oncall\", after = \"0s\" }}, not {}",
+                    kind_of(item.get_ref())
+                ),
             );
             continue;
         };
@@ -473,13 +539,17 @@ fn policy_of(
             steps.push(step);
         }
     }
-    let name = section.text("name").unwrap_or_else(|| format!("escalation {}", index + 1));
+    let name = section
+        .text("name")
+        .unwrap_or_else(|| format!("escalation {}", index + 1));
     Some(Policy {
         name,
         meant,
         steps,
         repeat: section.number("repeat", 0, REPEAT_MAX).unwrap_or(0),
-        repeat_after: section.duration("repeat_after").unwrap_or(Duration::from_secs(300)),
+        repeat_after: section
+            .duration("repeat_after")
+            .unwrap_or(Duration::from_secs(300)),
         ack_expires: match section.text_is("ack_expires", "never") {
             true => None,
             false => section.duration("ack_expires"),
@@ -496,7 +566,10 @@ fn step_of(
     let keys = ["to", "after", "channel", "working_hours", "otherwise"];
     let section = reader.section("step", "step", Some(table), &keys);
     let Some(word) = section.text("to") else {
-        reader.fault(Some(span.clone()), "a step needs `to`: a contact or a channel");
+        reader.fault(
+            Some(span.clone()),
+            "a step needs `to`: a contact or a channel",
+        );
         return None;
     };
     let Some(to) = known.anybody(&word) else {
@@ -530,7 +603,10 @@ fn window_of(
     let meant = matcher_of(reader, &section);
     for key in ["from", "until", "by", "why"] {
         if !section.has(key) {
-            reader.fault(Some(span.clone()), format!("a [[maintenance]] needs `{key}`"));
+            reader.fault(
+                Some(span.clone()),
+                format!("a [[maintenance]] needs `{key}`"),
+            );
         }
     }
     let (from, until) = (wall_of(&section, "from"), wall_of(&section, "until"));
@@ -554,7 +630,10 @@ fn wall_of(section: &Section<'_, '_, '_>, key: &str) -> Option<Wall> {
     match text.parse::<jiff::Timestamp>() {
         Ok(at) => Some(Wall::from_micros(at.as_microsecond())),
         Err(_) => {
-            section.fault_at(key, "a time needs its zone: 2026-12-01T22:00:00Z, or …+01:00");
+            section.fault_at(
+                key,
+                "a time needs its zone: 2026-12-01T22:00:00Z, or …+01:00",
+            );
             None
         }
     }
@@ -571,7 +650,10 @@ fn circles(reader: &Reader<'_>, document: &DeTable<'_>, paging: &Paging) {
             if *next == contact.name {
                 reader.fault(
                     document.get("contact").map(toml::Spanned::span),
-                    format!("`otherwise` of contact `{}` leads back to itself", contact.name),
+                    format!(
+                        "`otherwise` of contact `{}` leads back to itself",
+                        contact.name
+                    ),
                 );
                 break;
             }

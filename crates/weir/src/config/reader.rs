@@ -12,7 +12,14 @@ use super::fault::{Fault, nearest};
 use super::table::{NOT_YET, keys};
 
 /// Keys that may also be given as `KEY_file` or `env:NAME`.
-const SECRETS: &[&str] = &["password", "api_token", "url", "token", "routing_key", "key"];
+const SECRETS: &[&str] = &[
+    "password",
+    "api_token",
+    "url",
+    "token",
+    "routing_key",
+    "key",
+];
 
 /// Collects faults while sections are read.
 pub(crate) struct Reader<'e> {
@@ -68,7 +75,9 @@ impl<'e> Reader<'e> {
         for (key, _) in table.into_iter().flatten() {
             let written: &str = key.get_ref();
             if known.contains(&written)
-                || (SECRETS.iter().any(|s| written.strip_suffix("_file") == Some(s))
+                || (SECRETS
+                    .iter()
+                    .any(|s| written.strip_suffix("_file") == Some(s))
                     && secret_files.iter().any(|k| k == written))
             {
                 continue;
@@ -267,7 +276,10 @@ impl<'t> Section<'_, '_, 't> {
             Found::Toml(..) => None,
         };
         if known.is_none() {
-            self.wrong(&found, format!("`{key}` takes true or false, without quotes"));
+            self.wrong(
+                &found,
+                format!("`{key}` takes true or false, without quotes"),
+            );
         }
         known
     }

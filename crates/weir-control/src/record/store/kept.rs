@@ -11,7 +11,8 @@ use super::file::StoreFile;
 use super::writer::Job;
 
 /// Made when first needed: a file of an older Weir has none, and an older Weir doesn't mind it.
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID";
+const TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID";
 
 impl Store {
     /// Keeps this under this name, without waiting for the disk; dropped where the queue is full.
@@ -39,7 +40,11 @@ impl StoreFile {
     pub(super) fn kept(&self) -> rusqlite::Result<BTreeMap<String, Value>> {
         let there: Option<i64> = self
             .db
-            .query_row("SELECT 1 FROM sqlite_master WHERE name = 'kept'", [], |row| row.get(0))
+            .query_row(
+                "SELECT 1 FROM sqlite_master WHERE name = 'kept'",
+                [],
+                |row| row.get(0),
+            )
             .optional()?;
         if there.is_none() {
             return Ok(BTreeMap::new());
@@ -54,5 +59,28 @@ impl StoreFile {
             kept.insert(key, serde_json::from_str(&json).unwrap_or_default());
         }
         Ok(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_last_word_is_found_again_after_the_file_is_opened_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("weir.db");
+        let (store, _) = Store::open(&path);
+        assert!(store.kept().is_empty());
+        store.keep("silences", json!(["first"]));
+        store.keep("silences", json!(["second"]));
+        store.keep("markers", json!([]));
+        store.close();
+        let (store, _) = Store::open(&path);
+        let kept = store.kept();
+        assert_eq!(kept["silences"], json!(["second"]));
+        assert_eq!(kept.len(), 2);
     }
 }
