@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod demo;
 mod incident;
+mod outside;
 mod run;
 mod wiring;
 
@@ -36,6 +37,9 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Incident(command) => incident::incident(command),
+        Command::Silence(command) => outside::silence(command),
+        Command::Notify(command) => outside::notify(command),
+        Command::Marker(args) => outside::marker(args),
         Command::Report(command) => incident::report(command),
         Command::Config(ConfigCommand::Check { file }) => run::check(&file),
         Command::Config(ConfigCommand::Schema) => {
