@@ -212,7 +212,7 @@ impl fmt::Debug for Target {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetFault {
     /// Not a URL.
-    #[error("the url of a {kind} can't be read: {says}; write for example {example}")]
+    #[error("the url of {kind} can't be read: {says}; write for example {example}")]
     Unreadable {
         /// Which kind.
         kind: &'static str,
@@ -222,7 +222,7 @@ pub enum TargetFault {
         example: &'static str,
     },
     /// `ftp:`, `file:`…
-    #[error("{origin}: a {kind} is reached over {wanted}")]
+    #[error("{origin}: {kind} is reached over {wanted}")]
     Scheme {
         /// Which kind.
         kind: &'static str,
