@@ -86,7 +86,9 @@ pub(crate) async fn done(
             "says": says,
             "incident": incident.map(|id| id.to_string()),
         }))),
-        Answer::Samples(_) | Answer::Snapshot(_) | Answer::Document(_) => Err(read::wrong_answer()),
+        Answer::Samples(_) | Answer::Snapshot(_) | Answer::Document(_) | Answer::Declared(..) => {
+            Err(read::wrong_answer())
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use weir_control::handle::{Answer, Ask};
 use weir_control::incident::entry::IncidentId;
-use weir_control::notify::outside::{Marker, OutsideAlert, Wish};
+use weir_control::notify::outside::{FromOutside, Marker, OutsideAlert};
 use weir_model::{Severity, Wall};
 
 use crate::fault::ApiFault;
@@ -94,7 +94,7 @@ pub(crate) async fn alerts(State(api): State<Api>, bytes: Bytes) -> Result<Json<
             truncated,
             own,
         } => {
-            let wish = Wish::Alerts {
+            let wish = FromOutside::Alerts {
                 source: source.to_owned(),
                 alerts,
                 truncated,
@@ -486,7 +486,7 @@ pub(crate) async fn mark(State(api): State<Api>, bytes: Bytes) -> Result<Json<Va
         by: act::checked_by(body.by)?,
         link: body.link,
     };
-    act::done(&api, Ask::Outside(Wish::Mark(marker)), None).await
+    act::done(&api, Ask::Outside(FromOutside::Mark(marker)), None).await
 }
 
 /// Keys of `GET /api/v1/markers`.

@@ -13,7 +13,7 @@ use weir_control::incident::Incident;
 use weir_control::incident::called::Turn;
 use weir_control::incident::entry::Kind;
 use weir_control::notify::escalate::{Next, State as Escalation};
-use weir_control::notify::outside::Wish;
+use weir_control::notify::outside::FromOutside;
 use weir_control::notify::policy::Matcher;
 use weir_control::notify::silence::Silence;
 use weir_model::{HumanDuration, Severity, Wall};
@@ -129,7 +129,7 @@ pub(crate) async fn begin(State(api): State<Api>, bytes: Bytes) -> Result<Json<V
             "must say why: whoever looks for the page that never came reads it",
         ));
     }
-    let wish = Wish::Silence {
+    let wish = FromOutside::Silence {
         meant: matcher(body.meant)?,
         from,
         until,
@@ -207,7 +207,7 @@ pub(crate) async fn end(
             "take it out of [[maintenance]] there",
         ));
     }
-    act::done(&api, Ask::Outside(Wish::EndSilence { id, by }), None).await
+    act::done(&api, Ask::Outside(FromOutside::EndSilence { id, by }), None).await
 }
 
 /// `GET /api/v1/incidents/{id}/escalation`: who was called, who has it, whom comes next and when.

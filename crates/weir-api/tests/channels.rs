@@ -14,7 +14,7 @@ use weir_api::deliveries::{MailTls, Service, Switchboard, Target};
 use weir_control::handle::{Happening, Notification, NotifyWhat};
 use weir_control::incident::Incident;
 use weir_control::incident::entry::{By, Said};
-use weir_control::notify::outside::Wish;
+use weir_control::notify::outside::FromOutside;
 use weir_control::notify::policy::{Matcher, Paging};
 use weir_control::notify::silence::Silence;
 use weir_model::Secret;
@@ -728,6 +728,6 @@ async fn a_silenced_incident_is_recorded_and_pages_nobody_until_the_silence_ends
     assert!(
         !wishes(&world)
             .iter()
-            .any(|w| matches!(w, Wish::Escalated { .. }))
+            .any(|w| matches!(w, FromOutside::Escalated { .. }))
     );
 }

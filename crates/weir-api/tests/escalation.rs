@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use weir_api::deliveries::{Service, Target};
 use weir_control::handle::{Happening, Notification, NotifyWhat};
 use weir_control::incident::entry::{By, Said};
-use weir_control::notify::outside::Wish;
+use weir_control::notify::outside::FromOutside;
 use weir_control::notify::policy::{Contact, Matcher, Outside, Paging, Policy, Step};
 use weir_model::Secret;
 
@@ -104,7 +104,7 @@ fn escalated(world: &World) -> Vec<(u32, String, String)> {
     wishes(world)
         .into_iter()
         .filter_map(|wish| match wish {
-            Wish::Escalated {
+            FromOutside::Escalated {
                 step, to, channel, ..
             } => Some((step, to, channel)),
             _ => None,
@@ -168,7 +168,7 @@ async fn the_third_step_is_reached_on_time_with_the_first_channel_refusing_and_t
     );
     // The refusal was told at once, and it called the second step early.
     let first = wishes(&world).into_iter().find_map(|wish| match wish {
-        Wish::Notified {
+        FromOutside::Notified {
             step: Some(1),
             ok,
             says,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use weir_api::deliveries::{Service, Switchboard, Target};
 use weir_api::server::Api;
 use weir_control::handle::Ask;
-use weir_control::notify::outside::{OutsideAlert, Wish};
+use weir_control::notify::outside::{FromOutside, OutsideAlert};
 use weir_control::notify::policy::Paging;
 use weir_model::Severity;
 
@@ -47,7 +47,7 @@ async fn taken(body: &Value) -> (World, String, Vec<OutsideAlert>, u64, Value) {
     assert_eq!(got.status, 200, "{}", got.text);
     let answer = got.json();
     for ask in world.asked() {
-        if let Ask::Outside(Wish::Alerts {
+        if let Ask::Outside(FromOutside::Alerts {
             source,
             alerts,
             truncated,
@@ -280,7 +280,7 @@ async fn a_marker_is_kept_with_who_and_when() {
     let body = r#"{"what": "deploy checkout", "version": "1.42", "by": "ci", "at": "2026-11-23T05:00:30Z", "link": "https://ci/42"}"#;
     let got = post(&router, "/api/v1/markers", body).await;
     assert_eq!(got.status, 200, "{}", got.text);
-    let Ask::Outside(Wish::Mark(marker)) = &world.asked()[0] else {
+    let Ask::Outside(FromOutside::Mark(marker)) = &world.asked()[0] else {
         panic!("{:?}", world.asked())
     };
     assert_eq!(marker.says(), "deploy checkout 1.42 (https://ci/42)");
@@ -310,7 +310,7 @@ async fn a_silence_says_who_why_and_until_when() {
     let body = r#"{"by": "ann", "why": "upgrade", "for": "2h", "match": {"pool": ["app/*"], "severity": ["sev3"]}}"#;
     let got = post(&router, "/api/v1/silences", body).await;
     assert_eq!(got.status, 200, "{}", got.text);
-    let Ask::Outside(Wish::Silence {
+    let Ask::Outside(FromOutside::Silence {
         meant,
         from,
         until,

@@ -11,7 +11,7 @@ use weir_control::core::{Core, CoreSettings, Output};
 use weir_control::handle::{Answer, Ask, AskFault, NotifyWhat};
 use weir_control::incident::entry::{By, Entry, IncidentId, Kind, NoteKind, Said};
 use weir_control::incident::{Incident, Status};
-use weir_control::notify::outside::{Marker, OutsideAlert, Wish};
+use weir_control::notify::outside::{FromOutside, Marker, OutsideAlert};
 use weir_control::notify::policy::Matcher;
 use weir_control::regulate::RegulatorMode;
 use weir_model::{
@@ -30,6 +30,7 @@ fn settings() -> CoreSettings {
         regulator: RegulatorMode::Recommend,
         budgets: BTreeMap::new(),
         resolve_after: Duration::from_secs(10),
+        watch_window: Duration::from_secs(600),
         kind: Kind::Real,
         version: "test".to_owned(),
         io: "test".to_owned(),
@@ -114,7 +115,7 @@ impl World {
         }
     }
 
-    fn wish(&mut self, wish: Wish) -> Result<Answer, AskFault> {
+    fn wish(&mut self, wish: FromOutside) -> Result<Answer, AskFault> {
         let mut out = Vec::new();
         let answer = self.core.ask(Ask::Outside(wish), &mut out);
         self.perform(out);
@@ -122,7 +123,7 @@ impl World {
     }
 
     fn alerts(&mut self, alerts: Vec<OutsideAlert>) -> Value {
-        let wish = Wish::Alerts {
+        let wish = FromOutside::Alerts {
             source: "alertmanager".to_owned(),
             alerts,
             truncated: 0,
@@ -294,13 +295,13 @@ fn marker(what: &str, when: u64) -> Marker {
 fn a_marker_of_the_half_hour_before_the_onset_is_noted_and_blamed_for_nothing() {
     let mut world = World::with_incident(NOW - 60);
     world
-        .wish(Wish::Mark(marker("deploy checkout", NOW - 60 - 240)))
+        .wish(FromOutside::Mark(marker("deploy checkout", NOW - 60 - 240)))
         .unwrap();
     world
-        .wish(Wish::Mark(marker("too old", NOW - 60 - 1_801)))
+        .wish(FromOutside::Mark(marker("too old", NOW - 60 - 1_801)))
         .unwrap();
     world
-        .wish(Wish::Mark(marker("roll back", NOW - 10)))
+        .wish(FromOutside::Mark(marker("roll back", NOW - 10)))
         .unwrap();
     let rows = world.rows(1, "note");
     let rows: Vec<&String> = rows.iter().filter(|row| row.contains("onset")).collect();
@@ -329,7 +330,7 @@ fn a_marker_of_the_half_hour_before_the_onset_is_noted_and_blamed_for_nothing() 
 fn an_incident_picks_up_the_markers_of_the_last_half_hour_also_after_a_restart() {
     let mut world = World::empty();
     world
-        .wish(Wish::Mark(marker("deploy checkout", NOW - 300)))
+        .wish(FromOutside::Mark(marker("deploy checkout", NOW - 300)))
         .unwrap();
     world.restart();
     let page = OutsideAlert {
@@ -347,13 +348,13 @@ fn an_incident_picks_up_the_markers_of_the_last_half_hour_also_after_a_restart()
 fn a_marker_of_tomorrow_is_a_slip() {
     let mut world = World::empty();
     let fault = world
-        .wish(Wish::Mark(marker("deploy", NOW + 600)))
+        .wish(FromOutside::Mark(marker("deploy", NOW + 600)))
         .unwrap_err();
     assert!(fault.to_string().contains("lies in the future"), "{fault}");
 }
 
-fn silence(until: u64) -> Wish {
-    Wish::Silence {
+fn silence(until: u64) -> FromOutside {
+    FromOutside::Silence {
         meant: Matcher::default(),
         from: None,
         until: at(until),
@@ -376,7 +377,7 @@ fn a_silence_outlives_a_restart_and_its_number_is_never_used_again() {
         .map(|s| s.id.clone())
         .collect();
     assert_eq!(ids, ["S-1", "S-2"]);
-    let end = |id: &str| Wish::EndSilence {
+    let end = |id: &str| FromOutside::EndSilence {
         id: id.to_owned(),
         by: "ann".to_owned(),
     };
@@ -427,7 +428,10 @@ fn markers_are_kept_up_to_their_bound() {
     let mut world = World::empty();
     for n in 0..600 {
         world
-            .wish(Wish::Mark(marker(&format!("deploy {n}"), NOW - 600 + n)))
+            .wish(FromOutside::Mark(marker(
+                &format!("deploy {n}"),
+                NOW - 600 + n,
+            )))
             .unwrap();
     }
     let markers = world.core.publish().markers;

@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 use weir_control::handle::ControlHandle;
 use weir_control::incident::Incident;
 use weir_control::incident::entry::IncidentId;
-use weir_control::notify::outside::Wish;
+use weir_control::notify::outside::FromOutside;
 use weir_control::notify::{Message, Speaker, What};
 
 use super::outlet::{Outlet, Tried};
@@ -54,12 +54,12 @@ pub(super) struct PageAnswer {
 pub(super) struct Tools {
     pub(super) speaker: Speaker,
     pub(super) clock: Clock,
-    pub(super) writes: mpsc::Sender<Wish>,
+    pub(super) writes: mpsc::Sender<FromOutside>,
 }
 
 impl Tools {
     /// Has it written down, if there is room.
-    pub(super) fn write(&self, wish: Wish) {
+    pub(super) fn write(&self, wish: FromOutside) {
         if let Err(lost) = self.writes.try_send(wish) {
             let wish = lost.into_inner();
             tracing::error!(
@@ -72,7 +72,7 @@ impl Tools {
 
 /// Writes down what was done, in its order. The control plane may be starting again, so it is asked
 /// more than once.
-pub(super) async fn write(handle: ControlHandle, mut wishes: mpsc::Receiver<Wish>) {
+pub(super) async fn write(handle: ControlHandle, mut wishes: mpsc::Receiver<FromOutside>) {
     use weir_control::handle::{Ask, AskFault};
     while let Some(wish) = wishes.recv().await {
         let mut pause = Duration::from_millis(200);
@@ -186,7 +186,7 @@ impl Courier {
     fn report(&self, id: IncidentId, ok: bool, says: String) {
         let channel = self.outlet.channel().to_owned();
         told(&channel, id, ok, &says);
-        self.tools.write(Wish::Notified {
+        self.tools.write(FromOutside::Notified {
             id,
             channel,
             ok,
@@ -263,7 +263,7 @@ pub(super) async fn page(
         if tried == 1 || last {
             let channel = outlet.channel().to_owned();
             told(&channel, incident.id, ok, &says);
-            tools.write(Wish::Notified {
+            tools.write(FromOutside::Notified {
                 id: incident.id,
                 channel: channel.clone(),
                 ok,

@@ -18,7 +18,7 @@ use weir_control::incident::entry::{IncidentId, Said};
 use weir_control::notify::What;
 use weir_control::notify::announce::{Told, Wants, worth_telling};
 use weir_control::notify::escalate::{Do, Next, State};
-use weir_control::notify::outside::Wish;
+use weir_control::notify::outside::FromOutside;
 use weir_control::notify::silence::{Silence, quieting};
 use weir_model::Wall;
 
@@ -378,7 +378,7 @@ impl Desk {
                         wanted: Arc::clone(&case.wanted),
                     };
                     tracing::warn!(incident = %id, step, to, channel, says, "Calling somebody.");
-                    self.tools.write(Wish::Escalated {
+                    self.tools.write(FromOutside::Escalated {
                         id,
                         step,
                         to,
@@ -390,7 +390,7 @@ impl Desk {
                 Do::Pass { step, to, says } => {
                     tracing::warn!(incident = %id, step, to, says, "A step calls nobody.");
                     let channel = String::new();
-                    self.tools.write(Wish::Escalated {
+                    self.tools.write(FromOutside::Escalated {
                         id,
                         step,
                         to,
@@ -400,11 +400,11 @@ impl Desk {
                 }
                 Do::Expire { says } => {
                     tracing::warn!(incident = %id, says, "An acknowledgement has expired.");
-                    self.tools.write(Wish::AckExpired { id, says });
+                    self.tools.write(FromOutside::AckExpired { id, says });
                 }
                 Do::Silenced { says } => {
                     tracing::info!(incident = %id, says, "Nobody is paged.");
-                    self.tools.write(Wish::Quiet { id, says });
+                    self.tools.write(FromOutside::Quiet { id, says });
                 }
             }
         }
@@ -459,7 +459,7 @@ impl Desk {
         if queue.try_send(letter).is_err() {
             let id = incident.id;
             tracing::warn!(%channel, incident = %id, "Too many messages wait; one is given up.");
-            self.tools.write(Wish::Notified {
+            self.tools.write(FromOutside::Notified {
                 id,
                 channel: channel.to_owned(),
                 ok: false,

@@ -21,7 +21,7 @@ use weir_control::handle::{
 };
 use weir_control::incident::Incident;
 use weir_control::incident::entry::{By, Entry, IncidentId, Kind, Said};
-use weir_control::notify::outside::Wish;
+use weir_control::notify::outside::FromOutside;
 use weir_control::regulate::{Decision, RegulatorMode, SizeAction};
 use weir_model::{
     Cause, CauseFinding, ClientCounts, ClientId, ClientRow, ClientState, ClockMap, Evidence,
@@ -264,6 +264,7 @@ pub(crate) fn published() -> Published {
         pools: vec![pool()],
         incidents: vec![Arc::new(open_incident(7)), Arc::new(resolved_incident(6))],
         decisions: vec![Arc::new(decision())],
+        merged: Default::default(),
         silences: Vec::new(),
         markers: Vec::new(),
     }
@@ -362,7 +363,7 @@ impl World {
                             .collect(),
                     )),
                     Ask::Snapshot => Ok(Answer::Snapshot(Arc::new(snapshot()))),
-                    Ask::Outside(Wish::Alerts { source, .. }) => Ok(Answer::Document(
+                    Ask::Outside(FromOutside::Alerts { source, .. }) => Ok(Answer::Document(
                         serde_json::json!({ "schema": "weir.alerts_taken/1", "source": source }),
                     )),
                     Ask::Resolve { id, .. } if id.0 == 6 => {

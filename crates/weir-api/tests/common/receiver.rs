@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use weir_api::deliveries::{self, Switchboard, Target};
 use weir_control::handle::Ask;
 use weir_control::notify::Speaker;
-use weir_control::notify::outside::Wish;
+use weir_control::notify::outside::FromOutside;
 use weir_control::notify::policy::Paging;
 
 use super::World;
@@ -214,7 +214,7 @@ pub(crate) async fn delivering(world: &World, targets: &[Target], paging: Paging
 }
 
 /// Wishes that the control plane was asked to write down.
-pub(crate) fn wishes(world: &World) -> Vec<Wish> {
+pub(crate) fn wishes(world: &World) -> Vec<FromOutside> {
     let wish = |ask| match ask {
         Ask::Outside(wish) => Some(wish),
         _ => None,
@@ -228,7 +228,7 @@ pub(crate) async fn notified(world: &World, count: usize) -> Vec<(String, bool, 
         let told: Vec<_> = wishes(world)
             .into_iter()
             .filter_map(|wish| match wish {
-                Wish::Notified {
+                FromOutside::Notified {
                     channel, ok, says, ..
                 } => Some((channel, ok, says)),
                 _ => None,

@@ -18,7 +18,7 @@ use crate::incident::Incident;
 use crate::incident::called::NOBODY;
 use crate::incident::entry::{AlertStatus, By, IncidentId, Kind, NoteKind, Said};
 use crate::incident::words;
-use crate::notify::outside::{MARKER_BEFORE, MARKERS_MAX, Marker, OutsideAlert, Wish};
+use crate::notify::outside::{FromOutside, MARKER_BEFORE, MARKERS_MAX, Marker, OutsideAlert};
 use crate::notify::silence::{SILENCES_MAX, Silence};
 
 /// Alerts known by their fingerprint.
@@ -98,13 +98,13 @@ impl Core {
     /// Carries out a wish of the rim.
     pub(super) fn outside(
         &mut self,
-        wish: Wish,
+        wish: FromOutside,
         out: &mut Vec<Output>,
     ) -> Result<Answer, AskFault> {
         let now = self.clock.wall(self.now);
         let done = || Ok(Answer::Done(String::new()));
         match wish {
-            Wish::Notified {
+            FromOutside::Notified {
                 id,
                 channel,
                 ok,
@@ -112,7 +112,7 @@ impl Core {
                 step,
                 to,
             } => {
-                self.must_be(id)?;
+                self.must_exist(id)?;
                 let says = cut(&says);
                 self.append(
                     id,
@@ -129,14 +129,14 @@ impl Core {
                 );
                 done()
             }
-            Wish::Escalated {
+            FromOutside::Escalated {
                 id,
                 step,
                 to,
                 channel,
                 says,
             } => {
-                self.must_be(id)?;
+                self.must_exist(id)?;
                 let says = cut(&says);
                 self.append(
                     id,
@@ -152,18 +152,18 @@ impl Core {
                 );
                 done()
             }
-            Wish::AckExpired { id, says } => {
-                self.must_be(id)?;
+            FromOutside::AckExpired { id, says } => {
+                self.must_exist(id)?;
                 self.append(id, now, By::Weir, Said::AckExpired { says }, out);
                 done()
             }
-            Wish::Quiet { id, says } => {
-                self.must_be(id)?;
+            FromOutside::Quiet { id, says } => {
+                self.must_exist(id)?;
                 let says = format!("{NOBODY}{says}");
                 self.append(id, now, By::Weir, Said::remark(says), out);
                 done()
             }
-            Wish::Silence {
+            FromOutside::Silence {
                 meant,
                 from,
                 until,
@@ -181,9 +181,9 @@ impl Core {
                 };
                 self.silence(silence, now, out)
             }
-            Wish::EndSilence { id, by } => self.end_silence(&id, &by, out),
-            Wish::Mark(marker) => self.mark(marker, now, out),
-            Wish::Alerts {
+            FromOutside::EndSilence { id, by } => self.end_silence(&id, &by, out),
+            FromOutside::Mark(marker) => self.mark(marker, now, out),
+            FromOutside::Alerts {
                 source,
                 alerts,
                 truncated,
@@ -528,18 +528,9 @@ impl Core {
         };
         self.append(id, now, By::System(source.to_owned()), opened, out);
         self.row(id, source, alert, now, out);
+        self.relate_declared(id, out);
         out.push(Output::Notify(id, NotifyWhat::Opened));
         id
-    }
-
-    fn must_be(&self, id: IncidentId) -> Result<(), AskFault> {
-        match self.incidents.contains_key(&id) {
-            true => Ok(()),
-            false => Err(AskFault::NoSuch {
-                what: "incident",
-                name: id.to_string(),
-            }),
-        }
     }
 }
 

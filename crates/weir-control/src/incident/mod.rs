@@ -4,6 +4,7 @@
 //! programs, `crate::report` for people.
 
 pub mod called;
+pub mod clocks;
 pub mod entry;
 mod factors;
 pub mod json;
@@ -13,6 +14,8 @@ mod parts;
 mod people;
 mod state;
 mod timeline;
+mod update;
+pub mod verify;
 pub(crate) mod words;
 
 pub use factors::{Factor, FactorKind};

@@ -70,7 +70,7 @@ pub struct OutsideAlert {
 
 /// What the rim asks for, or reports.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Wish {
+pub enum FromOutside {
     /// A message went out, or didn't.
     Notified {
         /// About which incident.
