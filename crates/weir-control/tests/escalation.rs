@@ -396,6 +396,19 @@ fn one_that_comes_back_after_its_end_begins_with_the_first_step() {
 }
 
 #[test]
+fn a_duplicate_calls_nobody_the_one_that_it_was_merged_into_does() {
+    let mut story = Story::new();
+    story.at(0);
+    story.answered(1, 1, "pagerduty", true);
+    let into = Said::MergedInto {
+        into: IncidentId(3),
+        says: String::new(),
+    };
+    story.write(s(10), By::Person("ann".to_owned()), into);
+    assert_eq!(story.at(400), (vec![], None));
+}
+
+#[test]
 fn a_silence_is_written_down_once_and_ends_by_itself() {
     let mut story = Story::new();
     story.silences = vec![Silence {

@@ -11,7 +11,7 @@ use weir_control::handle::ControlHandle;
 use weir_control::incident::Incident;
 use weir_control::incident::entry::IncidentId;
 use weir_control::notify::outside::FromOutside;
-use weir_control::notify::{Message, Speaker, What};
+use weir_control::notify::{Message, Speaker, What, goes_on};
 
 use super::outlet::{Outlet, Tried};
 use super::target::Service;
@@ -165,7 +165,7 @@ impl Courier {
                 published
                     .incident(id)
                     .filter(|incident| match incident.clocks().resolved_at {
-                        None => incident.status.is_ongoing(),
+                        None => goes_on(incident),
                         Some(at) => now.since(at) < RESOLVED_FOR,
                     });
             let Some(incident) = wanted else {

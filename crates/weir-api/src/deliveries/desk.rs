@@ -15,11 +15,11 @@ use weir_control::handle::{ControlHandle, Happening, Notification, NotifyWhat, P
 use weir_control::incident::Incident;
 use weir_control::incident::called::Turn;
 use weir_control::incident::entry::{IncidentId, Said};
-use weir_control::notify::What;
 use weir_control::notify::announce::{Told, Wants, worth_telling};
 use weir_control::notify::escalate::{Do, Next, State};
 use weir_control::notify::outside::FromOutside;
 use weir_control::notify::silence::{Silence, quieting};
+use weir_control::notify::{What, goes_on};
 use weir_model::Wall;
 
 use super::courier::{self, Courier, Letter, Page, PageAnswer, Tools};
@@ -106,7 +106,7 @@ impl Desk {
         let now = self.tools.clock.now();
         for incident in &published.incidents {
             match incident.clocks().resolved_at {
-                None if incident.status.is_ongoing() => self.open(incident),
+                None if goes_on(incident) => self.open(incident),
                 Some(at) if now.since(at) < RESOLVED_FOR => self.say_it_is_over(incident, at),
                 None | Some(_) => {}
             }
@@ -194,7 +194,7 @@ impl Desk {
         let Happening::Incident { incident, entry } = happening else {
             return;
         };
-        if !incident.status.is_ongoing() {
+        if !goes_on(incident) {
             if self.cases.contains_key(&incident.id) {
                 self.close(incident);
             }
@@ -242,7 +242,7 @@ impl Desk {
 
     pub(super) fn on_notification(&mut self, notification: &Notification) {
         let incident = &notification.incident;
-        if notification.what == NotifyWhat::Resolved || !incident.status.is_ongoing() {
+        if notification.what == NotifyWhat::Resolved || !goes_on(incident) {
             self.close(incident);
             return;
         }

@@ -18,6 +18,7 @@ use crate::incident::Incident;
 use crate::incident::called::NOBODY;
 use crate::incident::entry::{AlertStatus, By, IncidentId, Kind, NoteKind, Said};
 use crate::incident::words;
+use crate::notify::goes_on;
 use crate::notify::outside::{FromOutside, MARKER_BEFORE, MARKERS_MAX, Marker, OutsideAlert};
 use crate::notify::silence::{SILENCES_MAX, Silence};
 
@@ -265,7 +266,7 @@ impl Core {
         let into: Vec<IncidentId> = self
             .incidents
             .values()
-            .filter(|incident| incident.status.is_ongoing() && belongs(&marker, incident))
+            .filter(|incident| goes_on(incident) && belongs(&marker, incident))
             .map(|incident| incident.id)
             .collect();
         for id in &into {
@@ -352,10 +353,11 @@ impl Core {
             }
             let home = seen
                 .and_then(|seen| seen.incident)
+                .map(|id| self.survivor(id))
                 .filter(|id| {
                     let incident = self.incidents.get(id);
                     // One that ends belongs where it began, one that fires anew to what goes on.
-                    incident.is_some_and(|i| !alert.firing || i.status.is_ongoing())
+                    incident.is_some_and(|i| !alert.firing || goes_on(i))
                 })
                 .or_else(|| alert.firing.then(|| self.home_of(&alert)).flatten());
             match (home, alert.firing, alert.declares) {
@@ -420,7 +422,7 @@ impl Core {
         self.incidents
             .values()
             .rev()
-            .find(|incident| incident.status.is_ongoing() && fits(alert, incident))
+            .find(|incident| goes_on(incident) && fits(alert, incident))
             .map(|incident| incident.id)
     }
 

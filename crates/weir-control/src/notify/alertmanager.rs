@@ -37,7 +37,7 @@ pub fn alert(message: &Message<'_>) -> Value {
     if message.what == What::Test {
         alert["labels"]["alertname"] = json!("WeirTest");
     }
-    if incident.status >= Status::Resolved || message.what == What::Test {
+    if incident.status >= Status::Resolved || matches!(message.what, What::Resolved | What::Test) {
         alert["endsAt"] = json!(rfc3339(clocks.resolved_at.unwrap_or(incident.last_at)));
     }
     json!([alert])

@@ -81,7 +81,7 @@ impl Told {
         let risen = incident.severity < self.severity
             || rank(incident.level) > rank(self.level)
             || (incident.top_cause().is_some() && !self.cause_known);
-        risen && incident.status.is_ongoing()
+        risen && super::goes_on(incident)
     }
 }
 

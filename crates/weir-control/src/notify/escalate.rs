@@ -292,6 +292,9 @@ impl State {
         wants: &[Wants],
         now: Wall,
     ) -> Next {
+        if let Some(into) = incident.merged_into {
+            return wait(None, format!("{into} speaks for it"));
+        }
         if !incident.status.is_ongoing() {
             return wait(None, "it is over".to_owned());
         }

@@ -175,6 +175,9 @@ pub fn summary(message: &Message<'_>) -> String {
                 message.by.unwrap_or("somebody")
             );
         }
+        What::Resolved if let Some(into) = incident.merged_into => {
+            let _ = write!(line, "; it goes on as {into}");
+        }
         What::Resolved => {
             let _ = write!(
                 line,
@@ -190,6 +193,12 @@ pub fn summary(message: &Message<'_>) -> String {
         What::Opened | What::Changed | What::Test => {}
     }
     one_line(&line, PAGE_MAX)
+}
+
+/// Is there anything left to tell or to call about? Not of one that is over, and not of a
+/// duplicate: the incident that it was merged into speaks for it.
+pub fn goes_on(incident: &Incident) -> bool {
+    incident.status.is_ongoing() && !incident.is_merged()
 }
 
 fn kind_name(incident: &Incident) -> &'static str {
