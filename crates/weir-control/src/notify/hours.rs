@@ -184,7 +184,7 @@ mod tests {
             Hours::days_of(["sat-mon"]).unwrap(),
             [true, false, false, false, false, true, true]
         );
-        assert_eq!(Hours::days_of(["Monday"]).unwrap()[0], true);
+        assert!(Hours::days_of(["Monday"]).unwrap()[0]);
         assert_eq!(
             Hours::days_of(["mon-fry"]),
             Err(NoDay("mon-fry".to_owned()))
