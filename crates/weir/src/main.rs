@@ -32,6 +32,9 @@ impl From<anyhow::Error> for Failed {
 }
 
 fn main() -> ExitCode {
+    // Before any HTTP client is made: each asks for it, also for http://. Fails only where it is set
+    // already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Run(args) => run::run(&args),

@@ -105,20 +105,36 @@ impl Desk {
         self.silences.clone_from(&published.silences);
         let now = self.tools.clock.now();
         for incident in &published.incidents {
-            match incident.clocks().resolved_at {
-                None if goes_on(incident) => self.open(incident),
-                Some(at) if now.since(at) < RESOLVED_FOR => self.say_it_is_over(incident, at),
-                None | Some(_) => {}
+            if goes_on(incident) {
+                self.open(incident);
+                self.catch_up(incident);
+            } else if self.cases.contains_key(&incident.id) {
+                self.close(incident);
+            } else if let Some(at) = incident.clocks().resolved_at
+                && now.since(at) < RESOLVED_FOR
+            {
+                self.say_it_is_over(incident, at);
+            }
+        }
+    }
+
+    /// Too much happened to follow it entry by entry: the journal is asked again. A call whose
+    /// answer isn't there yet may be made twice; one that should have stopped stops.
+    fn catch_up(&mut self, incident: &Arc<Incident>) {
+        if let Some(case) = self.cases.get_mut(&incident.id)
+            && case.seq < incident.seq
+        {
+            case.state = State::of(incident, &self.board.paging);
+            case.seq = incident.seq;
+            case.incident = Arc::clone(incident);
+            if case.state.acknowledged().is_some() {
+                case.wanted.store(false, Ordering::Relaxed);
             }
         }
     }
 
     /// It was over before this process could say so everywhere.
     fn say_it_is_over(&mut self, incident: &Arc<Incident>, at: Wall) {
-        if self.cases.contains_key(&incident.id) {
-            self.close(incident);
-            return;
-        }
         let outlets = self.board.outlets.clone();
         for outlet in outlets {
             let repeats = matches!(outlet.service, Service::Alertmanager { .. });

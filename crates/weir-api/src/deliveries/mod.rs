@@ -136,6 +136,7 @@ pub async fn deliver(
                 Ok(notification) => desk.on_notification(&notification),
                 Err(RecvError::Lagged(count)) => {
                     tracing::warn!(count, "Messages were given up before they could be queued.");
+                    desk.take_up(&published.borrow().clone());
                 }
                 Err(RecvError::Closed) => return,
             },

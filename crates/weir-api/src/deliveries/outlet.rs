@@ -30,8 +30,8 @@ const WORDS_MAX: usize = 512;
 const IDS_MAX: usize = 1_000;
 /// The other side may ask for a longer pause than ours, up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Opsgenie is asked this often what became of a request.
-const CONFIRM_TRIES: u32 = 3;
+/// Opsgenie is asked for so long what became of a request.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 /// With this pause.
 const CONFIRM_PAUSE: Duration = Duration::from_millis(500);
 
@@ -290,10 +290,23 @@ impl Outlet {
         let (Tried::Accepted(says), Some(request)) = (&tried, request) else {
             return tried;
         };
-        // 202 says that it was taken; what became of it is said elsewhere, a little later.
+        // 202 says that it was taken; what became of it is said elsewhere, a little later. Whoever
+        // waits for this answer to call somebody else shouldn't wait long.
         let url = self.at(&format!("/v2/alerts/requests/{request}"));
-        let mut outcome = Tried::Accepted(format!("{says}, request {request} not confirmed yet"));
-        for _ in 0..CONFIRM_TRIES {
+        let confirmed = tokio::time::timeout(CONFIRM_WITHIN, self.confirmed(url, &says)).await;
+        let outcome = confirmed.unwrap_or_else(|_| {
+            Tried::Accepted(format!("{says}, request {request} not confirmed yet"))
+        });
+        if message.what == What::Test {
+            let (path, body) = opsgenie::test_over(message);
+            let _ = self.post(&path, &body).await;
+        }
+        outcome
+    }
+
+    /// What became of a request, once that is known.
+    async fn confirmed(&self, url: Url, says: &str) -> Tried {
+        loop {
             tokio::time::sleep(CONFIRM_PAUSE).await;
             let heard = self.request(Method::GET, url.clone(), JSON, None).await;
             let Some(data) = heard
@@ -304,18 +317,12 @@ impl Outlet {
                 continue;
             };
             let status = data["status"].as_str().unwrap_or_default();
-            outcome = match data["isSuccess"].as_bool().or(data["success"].as_bool()) {
-                Some(true) => Tried::Accepted(format!("{says}, {status}")),
-                Some(false) => Tried::Refused(format!("{says}, but then: {status}")),
-                None => continue,
-            };
-            break;
+            match data["isSuccess"].as_bool().or(data["success"].as_bool()) {
+                Some(true) => return Tried::Accepted(format!("{says}, {status}")),
+                Some(false) => return Tried::Refused(format!("{says}, but then: {status}")),
+                None => {}
+            }
         }
-        if message.what == What::Test {
-            let (path, body) = opsgenie::test_over(message);
-            let _ = self.post(&path, &body).await;
-        }
-        outcome
     }
 
     async fn email(&self, message: &Message<'_>, from: &str, to: &[String], now: Wall) -> Tried {
