@@ -40,6 +40,7 @@ pub mod silences;
 mod fault;
 mod guard;
 mod json;
+mod lifecycle;
 mod listen;
 mod process;
 

@@ -1,10 +1,19 @@
 //! The command line, as people and scripts type it.
 
+mod incident;
+mod outside;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use weir_control::regulate::RegulatorMode;
 use weir_model::{Cause, PoolMode};
+
+pub(crate) use incident::{
+    ActionArgs, ActionCommand, DeclareArgs, DetailArgs, EndArgs, IncidentCommand, OrNever, SayArgs,
+    Who,
+};
+pub(crate) use outside::{MarkerArgs, NotifyCommand, SilenceCommand};
 
 /// A PostgreSQL connection pooler that cannot be surprised by its own pool running dry.
 #[derive(Debug, Parser)]
@@ -27,7 +36,7 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Replay the founding incident on a private PostgreSQL, with real traffic; ends with the report.
     Demo(DemoArgs),
-    /// Incidents: list, show, acknowledge, annotate, resolve.
+    /// Incidents: list, show, declare, and all that people do with one until it is closed.
     #[command(subcommand)]
     Incident(IncidentCommand),
     /// Reports of incidents.
@@ -143,132 +152,6 @@ pub(crate) enum Output {
     Table,
     /// For programs.
     Json,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum IncidentCommand {
-    /// All incidents, newest first.
-    List {
-        #[command(flatten)]
-        source: Source,
-        /// Only those that are open, acknowledged, mitigated, resolved…
-        #[arg(long)]
-        status: Option<String>,
-    },
-    /// One incident: clocks, impact, causes, timeline.
-    Show {
-        /// INC-7
-        id: String,
-        #[command(flatten)]
-        source: Source,
-    },
-    /// Say that somebody has it.
-    Ack(SayArgs),
-    /// Write something into its timeline.
-    Note(SayArgs),
-    /// Declare it over.
-    Resolve(SayArgs),
-}
-
-/// A word about an incident.
-#[derive(Debug, Args)]
-pub(crate) struct SayArgs {
-    /// INC-7
-    pub(crate) id: String,
-    /// The words.
-    #[arg(value_name = "TEXT")]
-    pub(crate) text: Vec<String>,
-    /// Who says it [default: your login name]
-    #[arg(long)]
-    pub(crate) by: Option<String>,
-    #[command(flatten)]
-    pub(crate) source: Source,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SilenceCommand {
-    /// Page nobody of these incidents; they are recorded all the same.
-    Add {
-        /// Why: whoever looks for the page that never came reads it.
-        #[arg(value_name = "WHY", required = true)]
-        why: Vec<String>,
-        /// How long: 2h, 30min.
-        #[arg(
-            long = "for",
-            value_name = "DURATION",
-            conflicts_with = "until",
-            required_unless_present = "until"
-        )]
-        lasts: Option<String>,
-        /// From when, as 2026-12-01T22:00:00Z [default: now]
-        #[arg(long, value_name = "TIME")]
-        from: Option<String>,
-        /// Until when.
-        #[arg(long, value_name = "TIME")]
-        until: Option<String>,
-        /// Of these pools: app, app/dashboard, app/*. May be repeated [default: all]
-        #[arg(long, value_name = "POOL")]
-        pool: Vec<String>,
-        /// Of these severities: sev1 to sev4. May be repeated [default: all]
-        #[arg(long, value_name = "SEV")]
-        severity: Vec<String>,
-        /// Who wants it [default: your login name]
-        #[arg(long)]
-        by: Option<String>,
-        #[command(flatten)]
-        source: Source,
-    },
-    /// What holds and what will.
-    List {
-        #[command(flatten)]
-        source: Source,
-    },
-    /// Page again.
-    End {
-        /// S-3
-        id: String,
-        /// Who says so [default: your login name]
-        #[arg(long)]
-        by: Option<String>,
-        #[command(flatten)]
-        source: Source,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum NotifyCommand {
-    /// Send a test message through a channel and say what the other side answered.
-    Test {
-        /// Its name, as in [[notify]].
-        channel: String,
-        /// Who asks [default: your login name]
-        #[arg(long)]
-        by: Option<String>,
-        #[command(flatten)]
-        source: Source,
-    },
-}
-
-/// `weir marker`.
-#[derive(Debug, Args)]
-pub(crate) struct MarkerArgs {
-    /// What was changed: "deploy checkout 1.42".
-    #[arg(value_name = "WHAT", required = true)]
-    pub(crate) what: Vec<String>,
-    /// Which version, where it stands apart.
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) version: Option<String>,
-    /// When: 2026-12-01T22:00:00Z, or how long ago: 5min [default: now]
-    #[arg(long, value_name = "TIME")]
-    pub(crate) at: Option<String>,
-    /// Who or what did it [default: your login name]
-    #[arg(long)]
-    pub(crate) by: Option<String>,
-    /// Where to read more.
-    #[arg(long, value_name = "URL")]
-    pub(crate) link: Option<String>,
-    #[command(flatten)]
-    pub(crate) source: Source,
 }
 
 #[derive(Debug, Subcommand)]

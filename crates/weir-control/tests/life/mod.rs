@@ -1,5 +1,9 @@
 //! The control plane with made-up samples and made-up time, as tests drive it.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses its part, and may fail loudly"
+)]
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

@@ -27,6 +27,8 @@ pub(crate) use fault::Faults;
 use reader::{Reader, Section, kind};
 
 /// What a pool with `size = "auto"` begins with, until the database has taught better.
+/// A relapse this soon after the end is the same incident.
+const WATCH_WINDOW: Duration = Duration::from_secs(15 * 60);
 const SIZE_INITIAL: u32 = 8;
 
 /// Everything `weir run` needs.
@@ -47,6 +49,7 @@ pub(crate) struct Config {
     pub(crate) budgets: BTreeMap<Arc<str>, u32>,
     pub(crate) regulator: RegulatorMode,
     pub(crate) resolve_after: Duration,
+    pub(crate) watch_window: Duration,
     pub(crate) incident_kind: Kind,
     pub(crate) cluster: String,
     pub(crate) instance: Option<String>,
@@ -74,6 +77,7 @@ impl Config {
             budgets: BTreeMap::new(),
             regulator: RegulatorMode::Recommend,
             resolve_after: Duration::from_secs(60),
+            watch_window: WATCH_WINDOW,
             incident_kind: Kind::Real,
             cluster: "main".to_owned(),
             instance: None,
@@ -369,6 +373,7 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
         resolve_after: incident
             .duration("resolve_after")
             .unwrap_or(Duration::from_secs(60)),
+        watch_window: incident.duration("watch_window").unwrap_or(WATCH_WINDOW),
         incident_kind,
         cluster: top.text("cluster").unwrap_or_else(|| "main".to_owned()),
         instance: top.text("instance"),
