@@ -293,7 +293,7 @@ impl Outlet {
         // 202 says that it was taken; what became of it is said elsewhere, a little later. Whoever
         // waits for this answer to call somebody else shouldn't wait long.
         let url = self.at(&format!("/v2/alerts/requests/{request}"));
-        let confirmed = tokio::time::timeout(CONFIRM_WITHIN, self.confirmed(url, &says)).await;
+        let confirmed = tokio::time::timeout(CONFIRM_WITHIN, self.confirmed(url, says)).await;
         let outcome = confirmed.unwrap_or_else(|_| {
             Tried::Accepted(format!("{says}, request {request} not confirmed yet"))
         });
