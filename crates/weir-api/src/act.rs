@@ -95,7 +95,7 @@ pub(crate) async fn done(
                 "incident": incident.map(|id| spoken_for(id).to_string()),
             })))
         }
-        Answer::Declared(..) | Answer::Samples(_) | Answer::Snapshot(_) => {
+        Answer::Declared(..) | Answer::Samples(_) | Answer::Snapshot(_) | Answer::Document(_) => {
             Err(read::wrong_answer())
         }
     }

@@ -58,6 +58,7 @@ impl From<AskFault> for ApiFault {
                 let (code, hint) = match what {
                     "incident" => ("no_such_incident", "GET /api/v1/incidents lists them"),
                     "server" => ("no_such_server", "SHOW SERVERS on the console lists them"),
+                    "silence" => ("no_such_silence", "GET /api/v1/silences lists them"),
                     "client" => ("no_such_client", "SHOW CLIENTS on the console lists them"),
                     what if what.starts_with("pool") => {
                         ("no_such_pool", "GET /api/v1/pools lists them")

@@ -10,6 +10,8 @@
 //! | [`page`] | the same for a person with a browser |
 //! | [`console`] | what does SHOW answer? |
 //! | [`deliveries`] | who outside was told, and did they take it? |
+//! | [`ingest`] | what do other systems tell Weir? |
+//! | [`silences`] | who is called, who isn't, and does a channel work? |
 //!
 //! # What always holds
 //! - Reading never disturbs the control plane: documents are made from what it published last.
@@ -20,7 +22,7 @@
 //!
 //! # What is deliberately absent
 //! - Any judgement. What a pool needs and what an incident means is decided in `weir-control`.
-//! - TLS, towards clients and towards targets of deliveries: a later issue.
+//! - TLS towards clients: put a proxy in front.
 
 #![forbid(unsafe_code)]
 
@@ -28,10 +30,12 @@ pub mod act;
 pub mod console;
 pub mod deliveries;
 pub mod events;
+pub mod ingest;
 pub mod metrics;
 pub mod page;
 pub mod read;
 pub mod server;
+pub mod silences;
 
 mod fault;
 mod guard;

@@ -10,17 +10,19 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use weir_control::handle::ControlHandle;
-use weir_model::Secret;
+use weir_model::{Secret, Wall};
 
+use crate::deliveries::Switchboard;
 use crate::events::EventLog;
 use crate::fault::ApiFault;
 use crate::guard::{self, Guard};
+use crate::ingest::{self, Ingest};
 use crate::lifecycle::{self, wishes};
-use crate::{act, listen, read};
+use crate::{act, listen, read, silences};
 
 /// Bodies above this are refused with 413.
 const BODY_MAX: usize = 64 * 1024;
@@ -41,6 +43,10 @@ pub struct ApiSettings {
     pub connections_max: usize,
     /// Listeners to `/api/v1/events` at once; further ones get 503.
     pub listeners_max: usize,
+    /// Channels and escalation, where there are any.
+    pub board: Option<Arc<Switchboard>>,
+    /// Which outside alerts are incidents by themselves.
+    pub ingest: Ingest,
 }
 
 impl ApiSettings {
@@ -51,6 +57,8 @@ impl ApiSettings {
             token: None,
             connections_max: 256,
             listeners_max: 64,
+            board: None,
+            ingest: Ingest::default(),
         }
     }
 }
@@ -82,6 +90,8 @@ pub struct Api {
     /// Whole incidents and reports are made aside, by so many at once: with a long history they
     /// take a while, and the control plane runs on the same few threads.
     pub(crate) heavy: Arc<Semaphore>,
+    pub(crate) board: Option<Arc<Switchboard>>,
+    pub(crate) ingest: Arc<Ingest>,
     guard: Guard,
 }
 
@@ -95,6 +105,8 @@ impl Api {
             events: EventLog::new(started.unsigned_abs()),
             listeners: Arc::new(Semaphore::new(settings.listeners_max)),
             heavy: Arc::new(Semaphore::new(HEAVY_MAX)),
+            board: settings.board.clone(),
+            ingest: Arc::new(settings.ingest.clone()),
             guard: Guard {
                 token: settings.token.clone(),
                 local_only: settings.listen.ip().is_loopback(),
@@ -105,6 +117,12 @@ impl Api {
     /// What `/api/v1/events` reads. [`EventLog::follow`] must run for it to hear anything.
     pub fn events(&self) -> &EventLog {
         &self.events
+    }
+
+    /// Civil time, as of what was published last.
+    pub(crate) fn now(&self) -> Wall {
+        let published = self.handle.now();
+        published.clock.wall(published.at)
     }
 
     /// All routes behind the guard.
@@ -180,7 +198,34 @@ fn routes() -> Routes {
         ),
         write("/api/v1/incidents/{id}/answers", wishes(lifecycle::answer)),
         write("/api/v1/incidents/{id}/actions", wishes(lifecycle::action)),
+        read(
+            "/api/v1/incidents/{id}/escalation",
+            get(silences::escalation),
+        ),
         write("/api/v1/orders", post(act::order)),
+        write(
+            "/api/v1/alerts",
+            post(ingest::alerts).layer(DefaultBodyLimit::max(ingest::BODY_MAX)),
+        ),
+        (
+            "/api/v1/markers",
+            vec![
+                (Method::GET, get(ingest::markers)),
+                (Method::POST, post(ingest::mark)),
+            ],
+        ),
+        (
+            "/api/v1/silences",
+            vec![
+                (Method::GET, get(silences::list)),
+                (Method::POST, post(silences::begin)),
+            ],
+        ),
+        (
+            "/api/v1/silences/{id}",
+            vec![(Method::DELETE, delete(silences::end))],
+        ),
+        write("/api/v1/notify/test", post(silences::test)),
         read("/api/v1/events", get(read::events)),
     ]
 }

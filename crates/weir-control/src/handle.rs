@@ -18,6 +18,8 @@ use weir_model::{
 
 use crate::incident::Incident;
 use crate::incident::entry::{Entry, IncidentId};
+use crate::notify::outside::{FromOutside, Marker};
+use crate::notify::silence::Silence;
 use crate::regulate::{Decision, RegulatorMode};
 
 pub use wishes::{ActionDetails, Declaration, DetectedBy, NewAction, OpenActions, Wish};
@@ -146,6 +148,10 @@ pub struct Published {
     pub merged: Vec<Arc<Incident>>,
     /// Decisions, newest first, at most 500.
     pub decisions: Vec<Arc<Decision>>,
+    /// Silences that hold or will; those of the file aren't among them.
+    pub silences: Vec<Silence>,
+    /// What was changed on purpose, oldest first.
+    pub markers: Vec<Marker>,
 }
 
 impl Published {
@@ -254,17 +260,8 @@ pub enum Ask {
         /// What.
         order: OperatorOrder,
     },
-    /// A delivery went out, or didn't.
-    Notified {
-        /// About which incident.
-        id: IncidentId,
-        /// Channel name.
-        channel: String,
-        /// Accepted.
-        ok: bool,
-        /// Answer or error.
-        says: String,
-    },
+    /// Something from outside: an alert, a marker, a silence, the fate of a message.
+    Outside(FromOutside),
     /// The recorder's samples.
     Samples {
         /// Of this pool; `None`: all.
@@ -296,6 +293,8 @@ pub enum Answer {
     Samples(Vec<(Wall, PoolSample)>),
     /// To `Snapshot`.
     Snapshot(Arc<Snapshot>),
+    /// It was done, and there is more to say than a sentence.
+    Document(serde_json::Value),
 }
 
 /// Why an [`Ask`] got no answer.

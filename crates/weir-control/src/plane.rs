@@ -269,6 +269,7 @@ impl Turn<'_> {
                             .send(Notification { what, incident });
                     }
                 }
+                Output::Keep(key, json) => self.store.keep(key, json),
                 Output::Decided(decision) => {
                     self.store.decision(stored(&decision, self.core.clock()));
                     let _ = self.ends.happenings.send(Happening::Decision(decision));

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use weir_control::incident::entry::Entry;
 use weir_control::incident::{Incident, json};
+use weir_control::notify::{Message, Speaker, What};
 use weir_control::{notify, report};
 
 struct Case {
@@ -88,6 +89,18 @@ fn findings(incident: &Incident) -> String {
     out
 }
 
+fn weir() -> Speaker {
+    Speaker {
+        external_url: "http://weir.example:6433/".to_owned(),
+        cluster: "main".to_owned(),
+        instance: "weir-1".to_owned(),
+    }
+}
+
+fn message<'a>(incident: &'a Incident, what: What, speaker: &'a Speaker) -> Message<'a> {
+    Message::new(what, incident, speaker)
+}
+
 fn pretty(value: &serde_json::Value) -> String {
     serde_json::to_string_pretty(value).unwrap() + "\n"
 }
@@ -103,7 +116,11 @@ fn reports_read_as_agreed() {
         differing.extend(case.compare("findings.txt", &findings(incident)));
         differing.extend(case.compare(
             "alertmanager.json",
-            &pretty(&notify::alertmanager(incident, "http://weir.example:6433/")),
+            &pretty(&notify::alertmanager::alert(&message(
+                incident,
+                What::Changed,
+                &weir(),
+            ))),
         ));
         for (name, svg) in report::charts(incident) {
             differing.extend(case.compare(&name, &svg));
@@ -195,13 +212,13 @@ fn the_alert_ends_with_the_labels_it_began_with() {
     let first = Incident::replay(&entries[..1]).unwrap();
     let last = Incident::replay(&entries).unwrap();
     let (begin, end) = (
-        notify::alertmanager(&first, "http://w"),
-        notify::alertmanager(&last, "http://w"),
+        notify::alertmanager::alert(&message(&first, What::Opened, &weir())),
+        notify::alertmanager::alert(&message(&last, What::Resolved, &weir())),
     );
     assert_eq!(begin[0]["labels"], end[0]["labels"]);
     assert_eq!(begin[0].get("endsAt"), None);
     assert_eq!(end[0]["endsAt"], "2026-11-23T13:59:15.400Z");
-    let event = notify::webhook(&last, notify::What::Resolved);
+    let event = notify::cloudevents::event(&message(&last, What::Resolved, &weir()));
     assert_eq!(event["type"], "dev.weir.incident.resolved.v1");
     assert_eq!(event["specversion"], "1.0");
     assert_eq!(event["data"]["incident"]["schema"], "weir.incident/1");

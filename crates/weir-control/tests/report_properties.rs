@@ -447,8 +447,7 @@ fn whole(incident: &Incident) {
     assert!(of("prevent") && (of("detect") || of("mitigate")));
     assert!(!document["questions"].as_array().unwrap().is_empty());
     assert!(!notify::page(incident).contains('\n'));
-    let _ = notify::alertmanager(incident, "http://w");
-    let _ = notify::webhook(incident, notify::What::Changed);
+    every_message_fits(incident);
 }
 
 proptest! {
@@ -552,5 +551,71 @@ fn the_words_blame_nobody_and_promise_something() {
             assert!(!VAGUE.iter().any(|w| says.contains(w)), "{says}");
             assert!(!action.verify.is_empty());
         }
+    }
+}
+
+/// Whatever a journal says, each channel's limits hold.
+fn every_message_fits(incident: &Incident) {
+    use notify::{Message, Speaker, What};
+    let speaker = Speaker {
+        external_url: "http://weir.example".to_owned(),
+        cluster: "main".to_owned(),
+        instance: "weir-1".to_owned(),
+    };
+    let runes = |value: &serde_json::Value| value.as_str().unwrap_or_default().chars().count();
+    for what in [
+        What::Opened,
+        What::Changed,
+        What::Called,
+        What::Acknowledged,
+        What::Resolved,
+    ] {
+        let mut message = Message::new(what, incident, &speaker);
+        message.to = Some("oncall");
+        message.step = Some(3);
+        message.by = Some("ann");
+        let _ = notify::alertmanager::alert(&message);
+        let _ = notify::cloudevents::event(&message);
+        let _ = notify::otlp::export(&message);
+        let _ = (
+            notify::grafana::annotation(&message, None, None),
+            notify::grafana::patch(&message),
+        );
+        let event = notify::pagerduty::event(&message, "R0");
+        assert!(event.to_string().len() <= notify::pagerduty::EVENT_MAX);
+        assert!(runes(&event["dedup_key"]) <= notify::pagerduty::DEDUP_MAX);
+        assert!(
+            event["dedup_key"]
+                .as_str()
+                .unwrap()
+                .ends_with(&incident.id.to_string())
+        );
+        assert!(runes(&event["payload"]["summary"]) <= notify::pagerduty::SUMMARY_MAX);
+        let slack = notify::slack::message(&message);
+        assert!(runes(&slack["text"]) > 0);
+        for block in slack["blocks"].as_array().unwrap() {
+            let most = match block["type"].as_str() {
+                Some("header") => notify::slack::HEADER_MAX,
+                _ => notify::slack::SECTION_MAX,
+            };
+            assert!(runes(&block["text"]["text"]) <= most);
+            let fields = block["fields"].as_array().cloned().unwrap_or_default();
+            assert!(fields.len() <= notify::slack::FIELDS_MAX);
+            assert!(
+                fields
+                    .iter()
+                    .all(|f| runes(&f["text"]) <= notify::slack::FIELD_MAX)
+            );
+        }
+        let (_, alert) = notify::opsgenie::request(&message, Some("db"));
+        assert!(runes(&alert["message"]) <= notify::opsgenie::MESSAGE_MAX);
+        let letter = notify::email::Letter {
+            from: "weir@example.org",
+            to: &["a@example.org".to_owned()],
+        };
+        let mail = notify::email::letter(&message, letter, incident.last_at);
+        assert!(mail.is_ascii() && mail.split("\r\n").all(|line| line.len() <= 998));
+        assert_eq!(mail.matches("\r\nSubject: ").count(), 1);
+        assert!(!mail.replace("\r\n", "").contains(['\r', '\n']));
     }
 }

@@ -1,6 +1,7 @@
 //! The command line, as people and scripts type it.
 
 mod incident;
+mod outside;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ pub(crate) use incident::{
     ActionArgs, ActionCommand, DeclareArgs, DetailArgs, EndArgs, IncidentCommand, OrNever, SayArgs,
     Who,
 };
+pub(crate) use outside::{MarkerArgs, NotifyCommand, SilenceCommand};
 
 /// A PostgreSQL connection pooler that cannot be surprised by its own pool running dry.
 #[derive(Debug, Parser)]
@@ -40,6 +42,14 @@ pub(crate) enum Command {
     /// Reports of incidents.
     #[command(subcommand)]
     Report(ReportCommand),
+    /// Keep incidents from paging for a while: add, list, end.
+    #[command(subcommand)]
+    Silence(SilenceCommand),
+    /// Channels of notifications: does one work?
+    #[command(subcommand)]
+    Notify(NotifyCommand),
+    /// Say that something was changed: a deploy, a migration, a setting.
+    Marker(MarkerArgs),
     /// The configuration file: check it, or list all settings.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -279,6 +279,19 @@ fn clocks_of(since: HumanDuration, drills: bool, source: &Source) -> Result<(), 
     Ok(())
 }
 
+/// Who says it: as given, or who is logged in.
+pub(crate) fn login_name(given: Option<String>) -> String {
+    let environment = crate::clock::environment();
+    given
+        .or_else(|| {
+            environment
+                .get("USER")
+                .or(environment.get("LOGNAME"))
+                .cloned()
+        })
+        .unwrap_or_else(|| "somebody at a terminal".to_owned())
+}
+
 fn parse(id: &str) -> Result<IncidentId, Failed> {
     id.parse().map_err(Failed::Usage)
 }
@@ -323,7 +336,7 @@ fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, 
     Ok(Some(incidents))
 }
 
-fn get(source: &Source, path: &str) -> Result<Value, Failed> {
+pub(crate) fn get(source: &Source, path: &str) -> Result<Value, Failed> {
     let body = get_text(source, path)?;
     Ok(serde_json::from_str(&body).context("the API's answer is not JSON")?)
 }
@@ -332,12 +345,12 @@ fn get_text(source: &Source, path: &str) -> Result<String, Failed> {
     request(source, reqwest::Method::GET, path, None)
 }
 
-fn post(source: &Source, path: &str, body: &Value) -> Result<Value, Failed> {
+pub(crate) fn post(source: &Source, path: &str, body: &Value) -> Result<Value, Failed> {
     let body = request(source, reqwest::Method::POST, path, Some(body))?;
     Ok(serde_json::from_str(&body).context("the API's answer is not JSON")?)
 }
 
-fn request(
+pub(crate) fn request(
     source: &Source,
     method: reqwest::Method,
     path: &str,
@@ -396,10 +409,10 @@ fn innermost(fault: &dyn std::error::Error) -> String {
     fault.to_string()
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("-")
 }
 
-fn pretty(value: &Value) -> String {
+pub(crate) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
 }

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod demo;
 mod incident;
+mod outside;
 mod run;
 mod when;
 mod wiring;
@@ -32,11 +33,17 @@ impl From<anyhow::Error> for Failed {
 }
 
 fn main() -> ExitCode {
+    // Before any HTTP client is made: each asks for it, also for http://. Fails only where it is set
+    // already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Incident(command) => incident::incident(command),
+        Command::Silence(command) => outside::silence(command),
+        Command::Notify(command) => outside::notify(command),
+        Command::Marker(args) => outside::marker(args),
         Command::Report(command) => incident::report(command),
         Command::Config(ConfigCommand::Check { file }) => run::check(&file),
         Command::Config(ConfigCommand::Schema) => {

@@ -12,9 +12,11 @@ use anyhow::{Context as _, anyhow};
 use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use weir_api::{ApiSettings, ServeFault, console, deliveries};
+use weir_api::deliveries::{self, Switchboard};
+use weir_api::{ApiSettings, ServeFault, console};
 use weir_control::core::{Core, CoreSettings};
 use weir_control::handle::{Answer, Ask, ConsoleQuery, ControlHandle};
+use weir_control::notify::Speaker;
 use weir_control::plane;
 use weir_control::record::store::{Store, StoreHealth};
 use weir_control::sense::view::ServerView;
@@ -24,7 +26,7 @@ use weir_proxy::{ListenAddr, OrderSender, Proxy, ProxySettings, Worker};
 
 use crate::Failed;
 use crate::cli::RunArgs;
-use crate::config::{self, Config, NotifyKind};
+use crate::config::{self, Config};
 use crate::wiring::Wire;
 
 /// After a panic the control plane rests this long before it is started again.
@@ -64,14 +66,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
             ServeFault::NoToken(addr)
         )));
     }
-    let faults = deliveries::check(&targets(&config));
-    if !faults.is_empty() {
-        let says: Vec<String> = faults
-            .iter()
-            .map(|fault| format!("weir: {fault}"))
-            .collect();
-        return Err(Failed::Usage(says.join("\n")));
-    }
+    let board = switchboard(&config, api, &environment)?;
 
     let (clock_zero, wall_zero) = crate::clock::zero();
     let proxy = Proxy::start(ProxySettings {
@@ -105,6 +100,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
         io,
         local,
         api,
+        board,
         environment,
     };
     let ended = runtime.block_on(control(started, wire, proxy.orders, proxy.worker));
@@ -119,6 +115,7 @@ struct Started {
     io: String,
     local: Vec<String>,
     api: Option<SocketAddr>,
+    board: Option<Arc<Switchboard>>,
     environment: BTreeMap<String, String>,
 }
 
@@ -134,6 +131,7 @@ async fn control(
         io,
         local,
         api,
+        board,
         environment,
     } = started;
     let (stop, stopped) = watch::channel(false);
@@ -159,12 +157,20 @@ async fn control(
     let mut core = Core::new(settings.clone(), wire.clock.now());
     let mut first = Vec::new();
     core.restore(store.load(), &mut first);
+    core.restore_outside(&store.kept());
     let (mut ends, handle, consoles) = plane::channels(core.publish(), views);
 
     // The API's port before the first sample, so that a taken port is known at once. Pooling
     // goes on without it: the data plane is sacred, the rim isn't.
     if let Some(addr) = api {
-        serve_api(addr, &config, handle.clone(), stopped.clone()).await;
+        serve_api(
+            addr,
+            &config,
+            board.clone(),
+            handle.clone(),
+            stopped.clone(),
+        )
+        .await;
     }
     tokio::spawn(tell_watches(
         handle.clone(),
@@ -172,7 +178,7 @@ async fn control(
         watches,
     ));
     tokio::spawn(answer_consoles(handle.clone(), consoles));
-    deliver(&config, api, handle.clone(), stopped.clone());
+    deliver(board, handle.clone(), stopped.clone());
 
     let control = tokio::spawn(async move {
         let fault = environment
@@ -197,6 +203,7 @@ async fn control(
             tokio::time::sleep(CONTROL_REST).await;
             core = Core::new(settings.clone(), wire.clock.now());
             core.restore(store.load(), &mut first);
+            core.restore_outside(&store.kept());
         }
         store.close();
     });
@@ -293,7 +300,7 @@ fn watch_servers(
         let name = Arc::clone(&server.name);
         let settings = sense::WatchSettings {
             server: Arc::new(server),
-            cluster: "main".to_owned(),
+            cluster: config.cluster.clone(),
             instance: format!("{name}-{}", std::process::id()),
         };
         let (watch, mut looks, watching) = sense::watch(settings, move || clock.now());
@@ -372,11 +379,14 @@ async fn tell_watches(
 async fn serve_api(
     addr: SocketAddr,
     config: &Config,
+    board: Option<Arc<Switchboard>>,
     handle: ControlHandle,
     mut stopped: watch::Receiver<bool>,
 ) {
     let settings = ApiSettings {
         token: config.api_token.as_deref().map(|t| Secret(t.into())),
+        board,
+        ingest: config.ingest.clone(),
         ..ApiSettings::on(addr)
     };
     match weir_api::server::bind(&settings).await {
@@ -412,38 +422,61 @@ async fn answer_consoles(handle: ControlHandle, mut consoles: mpsc::Receiver<Con
     }
 }
 
-fn deliver(
+/// Channels and escalation, made once: deliveries and the API share them.
+fn switchboard(
     config: &Config,
     api: Option<SocketAddr>,
-    handle: ControlHandle,
-    mut stopped: watch::Receiver<bool>,
-) {
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<Arc<Switchboard>>, Failed> {
     if config.notify.is_empty() {
-        return;
+        return Ok(None);
     }
-    let external = config
+    let external_url = config
         .external_url
         .clone()
         .or_else(|| api.map(|addr| format!("http://{addr}")))
         .unwrap_or_default();
+    let speaker = Speaker {
+        external_url,
+        cluster: config.cluster.clone(),
+        instance: config
+            .instance
+            .clone()
+            .unwrap_or_else(|| host_name(environment)),
+    };
+    let (board, faults) = Switchboard::new(&config.notify, config.paging.clone(), speaker);
+    if faults.is_empty() {
+        return Ok(Some(Arc::new(board)));
+    }
+    let says: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("weir: {fault}"))
+        .collect();
+    Err(Failed::Usage(says.join("\n")))
+}
+
+/// What this machine is called, as far as that can be known without asking anybody.
+fn host_name(environment: &BTreeMap<String, String>) -> String {
+    environment
+        .get("HOSTNAME")
+        .cloned()
+        .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
+        .or_else(|| std::fs::read_to_string("/etc/hostname").ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "weir".to_owned())
+}
+
+fn deliver(
+    board: Option<Arc<Switchboard>>,
+    handle: ControlHandle,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let Some(board) = board else { return };
     let stop = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    tokio::spawn(deliveries::deliver(handle, targets(config), external, stop));
-}
-
-fn targets(config: &Config) -> Vec<deliveries::Target> {
-    config
-        .notify
-        .iter()
-        .map(|target| deliveries::Target {
-            kind: match target.kind {
-                NotifyKind::Alertmanager => deliveries::Kind::Alertmanager,
-                NotifyKind::Webhook => deliveries::Kind::Webhook,
-            },
-            url: target.url.clone(),
-        })
-        .collect()
+    tokio::spawn(deliveries::deliver(handle, board, stop));
 }
 
 fn configure(args: &RunArgs, environment: &BTreeMap<String, String>) -> Result<Config, Failed> {

@@ -1,6 +1,8 @@
 //! A control plane filled by hand, and the ways to ask through it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod receiver;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,6 +21,7 @@ use weir_control::handle::{
 };
 use weir_control::incident::Incident;
 use weir_control::incident::entry::{By, Entry, IncidentId, Kind, Said};
+use weir_control::notify::outside::FromOutside;
 use weir_control::regulate::{Decision, RegulatorMode, SizeAction};
 use weir_model::{
     Cause, CauseFinding, ClientCounts, ClientId, ClientRow, ClientState, ClockMap, Evidence,
@@ -149,6 +152,11 @@ pub(crate) fn opened(id: u64) -> Entry {
     }
 }
 
+/// An incident that nobody has done anything about.
+pub(crate) fn fresh_incident(id: u64) -> Incident {
+    Incident::replay(&[opened(id)]).unwrap()
+}
+
 pub(crate) fn said(id: u64, seq: u32, by: By, said: Said) -> Entry {
     Entry {
         incident: IncidentId(id),
@@ -257,6 +265,8 @@ pub(crate) fn published() -> Published {
         incidents: vec![Arc::new(open_incident(7)), Arc::new(resolved_incident(6))],
         merged: vec![],
         decisions: vec![Arc::new(decision())],
+        silences: Vec::new(),
+        markers: Vec::new(),
     }
 }
 
@@ -353,6 +363,9 @@ impl World {
                             .collect(),
                     )),
                     Ask::Snapshot => Ok(Answer::Snapshot(Arc::new(snapshot()))),
+                    Ask::Outside(FromOutside::Alerts { source, .. }) => Ok(Answer::Document(
+                        serde_json::json!({ "schema": "weir.alerts_taken/1", "source": source }),
+                    )),
                     Ask::Wish { id, wish, .. }
                         if id.0 == 6 && matches!(**wish, Wish::Resolve { .. }) =>
                     {
@@ -434,6 +447,14 @@ pub(crate) async fn get(router: &Router, path: &str) -> Got {
 
 pub(crate) async fn post(router: &Router, path: &str, body: &str) -> Got {
     let request = Request::post(path)
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    send(router, request).await
+}
+
+pub(crate) async fn delete(router: &Router, path: &str, body: &str) -> Got {
+    let request = Request::delete(path)
         .header("content-type", "application/json")
         .body(Body::from(body.to_owned()))
         .unwrap();

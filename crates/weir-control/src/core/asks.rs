@@ -2,7 +2,7 @@
 
 use weir_model::{Order, PoolId, PoolKey};
 
-use super::{Core, Output, moves};
+use super::{Core, Output};
 use crate::handle::{Answer, Ask, AskFault, OperatorOrder, Wish};
 use crate::incident::entry::{By, IncidentId, Said};
 
@@ -32,29 +32,7 @@ impl Core {
             }
             Ask::Wish { id, by, wish } => self.wish(id, &by, &wish, out),
             Ask::Declare(wanted) => self.declare(&wanted, out),
-            Ask::Notified {
-                id,
-                channel,
-                ok,
-                says,
-            } => {
-                self.must_exist(id)?;
-                let at = self.clock.wall(self.now);
-                self.append(
-                    id,
-                    at,
-                    By::Weir,
-                    Said::Notified {
-                        channel,
-                        ok,
-                        says: moves::cut(&says),
-                        step: None,
-                        to: None,
-                    },
-                    out,
-                );
-                Ok(Answer::Done(String::new()))
-            }
+            Ask::Outside(from_outside) => self.outside(from_outside, out),
             Ask::Samples { pool, from, to } => {
                 let (from, to) = (self.clock.instant(from), self.clock.instant(to));
                 let mut samples = Vec::new();
@@ -240,7 +218,7 @@ impl Core {
         self.append(id, self.clock.wall(self.now), By::Person(by), said, out);
     }
 
-    fn must_exist(&self, id: IncidentId) -> Result<(), AskFault> {
+    pub(super) fn must_exist(&self, id: IncidentId) -> Result<(), AskFault> {
         match self.incidents.contains_key(&id) {
             true => Ok(()),
             false => Err(AskFault::NoSuch {

@@ -692,7 +692,11 @@ impl Core {
                 }
             },
         }
+        let opened = matches!(entry.said, Said::Opened { .. });
         out.push(Output::Append(entry));
+        if opened {
+            self.bring_along(id, out);
+        }
     }
 
     fn forget_oldest(&mut self) {

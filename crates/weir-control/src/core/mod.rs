@@ -18,6 +18,7 @@ mod chart;
 mod lifecycle;
 mod live;
 mod moves;
+mod outside;
 mod publish;
 mod recurrence;
 mod restore;
@@ -89,6 +90,8 @@ pub enum Output {
     Notify(IncidentId, NotifyWhat),
     /// The regulator decided; store and stream it.
     Decided(Arc<Decision>),
+    /// Keep this under this name, in place of what was there.
+    Keep(&'static str, serde_json::Value),
 }
 
 /// What is known of a pool beside the recorder.
@@ -126,6 +129,7 @@ pub struct Core {
     server_version: u32,
     store_health: (String, bool),
     draining: bool,
+    outside: outside::Outside,
 }
 
 impl Core {
@@ -157,6 +161,7 @@ impl Core {
             server_version: 0,
             store_health: ("ok".to_owned(), true),
             draining: false,
+            outside: outside::Outside::default(),
             settings,
         }
     }

@@ -32,6 +32,8 @@ impl Core {
             incidents: self.of_their_own(false),
             merged: self.of_their_own(true),
             decisions: self.decisions.iter().rev().cloned().collect(),
+            silences: self.outside.silences.clone(),
+            markers: self.outside.markers.iter().cloned().collect(),
         }
     }
 

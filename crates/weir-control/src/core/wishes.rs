@@ -82,7 +82,7 @@ impl Core {
         Some(incident)
     }
 
-    fn survivor(&self, id: IncidentId) -> IncidentId {
+    pub(super) fn survivor(&self, id: IncidentId) -> IncidentId {
         id.survivor(|id| self.incidents.get(&id).map(|incident| &**incident))
     }
 

@@ -3,6 +3,7 @@
 //! [`Incident::replay`] is the whole story: a pure fold. [`json::document`] is the same for
 //! programs, `crate::report` for people.
 
+pub mod called;
 pub mod clocks;
 pub mod entry;
 mod factors;

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use weir_model::{Cause, CauseFinding, Evidence, Level, PoolKey, RuledOut, Severity, Wall};
 
+use super::called::Called;
 use super::entry::{By, ChartPoint, ClockName, Entry, IncidentId, Kind, Said};
 use super::parts::{
     Action, Assignment, Clocks, Correction, Decided, Delivery, Escalation, GivenAnswer, Measured,
@@ -84,6 +85,8 @@ pub struct Incident {
     pub actions_taken: Vec<Row>,
     /// What went out.
     pub deliveries: Vec<Delivery>,
+    /// Who was called, and what came of it.
+    pub called: Called,
     /// One a second, for the charts.
     pub points: Vec<ChartPoint>,
     /// Other pools in the same time.
@@ -238,6 +241,7 @@ impl Incident {
             decisions: Vec::new(),
             actions_taken: Vec::new(),
             deliveries: Vec::new(),
+            called: Called::nobody(*severity),
             points: Vec::new(),
             others: Vec::new(),
             mitigation: None,
@@ -306,6 +310,7 @@ impl Incident {
         }
         self.seq = entry.seq;
         self.last_at = self.last_at.max(entry.at);
+        self.called.apply(entry);
         self.fold(entry);
         Ok(())
     }

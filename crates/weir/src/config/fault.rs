@@ -55,7 +55,7 @@ impl fmt::Display for Faults {
                 (_, Some(variable)) => writeln!(f, "environment variable {variable}")?,
                 (Some(span), None) => {
                     let (line, column, text) = self.place(span.start);
-                    writeln!(f, "{}:{line}:{column}  {text}", self.file)?;
+                    writeln!(f, "{}:{line}:{column}  {}", self.file, discreet(text))?;
                 }
                 (None, None) => writeln!(f, "{}", self.file)?,
             }
@@ -66,6 +66,53 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
+
+/// Keys whose values are repeated nowhere, not even where they are wrong: what starts Weir keeps a
+/// log of what it says.
+const SECRETS: &[&str] = &["password", "api_token", "token", "routing_key", "key"];
+
+/// A line of the file without its secrets: `password = "…"`, `url = "https://hooks.example/…"`.
+fn discreet(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some(quote) = rest.find('"') {
+        let (before, value) = (&rest[..=quote], &rest[quote + 1..]);
+        let end = value.find('"').unwrap_or(value.len());
+        let key = before
+            .trim_end_matches('"')
+            .trim_end()
+            .strip_suffix('=')
+            .and_then(|head| head.trim_end().rsplit([' ', ',', '{', '\t']).next())
+            .unwrap_or_default();
+        out.push_str(before);
+        out.push_str(&match (&value[..end], key) {
+            (value, _) if value.starts_with("env:") => value.to_owned(),
+            (_, key) if SECRETS.contains(&key) => "…".to_owned(),
+            (value, "url") => without_path(value),
+            (value, _) => value.to_owned(),
+        });
+        let Some(more) = value.get(end..=end) else {
+            return out;
+        };
+        out.push_str(more);
+        rest = &value[end + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Scheme, host and port: some services keep their secret in the path.
+fn without_path(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (login, host) = host
+        .rsplit_once('@')
+        .map_or(("", host), |(_, host)| ("…@", host));
+    let path = if path.len() > 1 { "/…" } else { path };
+    format!("{scheme}://{login}{host}{path}")
+}
 
 /// The known name nearest to `wrong`, if one is near enough to be what was meant.
 pub(crate) fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
@@ -106,6 +153,30 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_repeated_without_its_secrets() {
+        for (line, shown) in [
+            (r#"password = "s3cret""#, r#"password = "…""#),
+            (
+                r#"watch = { user = "w", password="s3 cret" }"#,
+                r#"watch = { user = "w", password="…" }"#,
+            ),
+            (r#"routing_key = "env:PD""#, r#"routing_key = "env:PD""#),
+            (
+                r#"url = "https://u:p@hooks.example:1/services/T""#,
+                r#"url = "https://…@hooks.example:1/…""#,
+            ),
+            (
+                r#"url = "http://alertmanager:9093""#,
+                r#"url = "http://alertmanager:9093""#,
+            ),
+            (r#"token = "unfinished"#, r#"token = "…"#),
+            (r#"name = "chat""#, r#"name = "chat""#),
+        ] {
+            assert_eq!(discreet(line), shown);
+        }
+    }
 
     #[test]
     fn a_slip_of_the_fingers_finds_its_name() {

@@ -4,6 +4,7 @@
 //! only a document without any becomes a [`Config`].
 
 mod fault;
+mod paging;
 mod reader;
 mod table;
 mod userlist;
@@ -15,7 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
+use weir_api::deliveries::Target;
+use weir_api::ingest::Ingest;
 use weir_control::incident::entry::Kind;
+use weir_control::notify::policy::Paging;
 use weir_control::regulate::RegulatorMode;
 use weir_model::{AuthMethod, PoolSettings, PoolSize, PoolerSettings, Secret, ServerSettings};
 
@@ -26,19 +30,6 @@ use reader::{Reader, Section, kind};
 /// A relapse this soon after the end is the same incident.
 const WATCH_WINDOW: Duration = Duration::from_secs(15 * 60);
 const SIZE_INITIAL: u32 = 8;
-
-/// Where to deliver.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NotifyTarget {
-    pub(crate) kind: NotifyKind,
-    pub(crate) url: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotifyKind {
-    Alertmanager,
-    Webhook,
-}
 
 /// Everything `weir run` needs.
 #[derive(Clone, Debug)]
@@ -60,7 +51,11 @@ pub(crate) struct Config {
     pub(crate) resolve_after: Duration,
     pub(crate) watch_window: Duration,
     pub(crate) incident_kind: Kind,
-    pub(crate) notify: Vec<NotifyTarget>,
+    pub(crate) cluster: String,
+    pub(crate) instance: Option<String>,
+    pub(crate) notify: Vec<Target>,
+    pub(crate) paging: Paging,
+    pub(crate) ingest: Ingest,
 }
 
 impl Config {
@@ -84,7 +79,11 @@ impl Config {
             resolve_after: Duration::from_secs(60),
             watch_window: WATCH_WINDOW,
             incident_kind: Kind::Real,
+            cluster: "main".to_owned(),
+            instance: None,
             notify: Vec::new(),
+            paging: Paging::default(),
+            ingest: Ingest::default(),
         }
     }
 }
@@ -214,7 +213,18 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
         "",
         "",
         Some(document),
-        &["auth", "server", "pool", "regulator", "incident", "notify"],
+        &[
+            "auth",
+            "server",
+            "pool",
+            "regulator",
+            "incident",
+            "alerts",
+            "notify",
+            "contact",
+            "escalation",
+            "maintenance",
+        ],
     );
     let mut servers = Vec::new();
     let mut budgets = BTreeMap::new();
@@ -281,6 +291,8 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
         single(reader, document, "incident"),
         &[],
     );
+    let alerts = reader.section("alerts", "alerts", single(reader, document, "alerts"), &[]);
+    let (notify, paging) = paging::read(reader, document);
     let incident_kind = match incident.text("kind").as_deref() {
         None | Some("real") => Kind::Real,
         Some("drill") => Kind::Drill,
@@ -363,7 +375,11 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
             .unwrap_or(Duration::from_secs(60)),
         watch_window: incident.duration("watch_window").unwrap_or(WATCH_WINDOW),
         incident_kind,
-        notify: notify_of(reader, document),
+        cluster: top.text("cluster").unwrap_or_else(|| "main".to_owned()),
+        instance: top.text("instance"),
+        notify,
+        paging,
+        ingest: ingest_of(&alerts),
     })
 }
 
@@ -632,66 +648,14 @@ fn users_of(auth: &Section<'_, '_, '_>, file: &Path) -> Option<BTreeMap<Arc<str>
     }
 }
 
-fn notify_of<'t>(reader: &Reader<'_>, document: &'t DeTable<'t>) -> Vec<NotifyTarget> {
-    let Some(value) = document.get("notify") else {
-        return Vec::new();
-    };
-    let DeValue::Array(items) = value.get_ref() else {
-        reader.fault(
-            Some(value.span()),
-            "write `[[notify]]`, with two brackets: there may be several",
-        );
-        return Vec::new();
-    };
-    let mut targets = Vec::new();
-    for item in items.iter() {
-        let DeValue::Table(table) = item.get_ref() else {
-            reader.fault(
-                Some(item.span()),
-                format!("a [[notify]] is a table, not {}", kind(item.get_ref())),
-            );
-            continue;
-        };
-        let section = reader.section("notify", "notify", Some(table), &[]);
-        let kind = match section.text("kind").as_deref() {
-            Some("alertmanager") => Some(NotifyKind::Alertmanager),
-            Some("webhook") => Some(NotifyKind::Webhook),
-            Some(other) => {
-                section.fault_at(
-                    "kind",
-                    format!(
-                        "`{other}` is no kind of notify; this version has alertmanager, webhook"
-                    ),
-                );
-                None
-            }
-            None => {
-                reader.fault(
-                    Some(item.span()),
-                    "a [[notify]] needs `kind`: alertmanager or webhook",
-                );
-                None
-            }
-        };
-        let url = section.secret("url");
-        match &url {
-            None => reader.fault(Some(item.span()), "a [[notify]] needs `url`"),
-            Some(url) if url.starts_with("https://") => {
-                section.fault_at(
-                    "url",
-                    "https:// is not in this version; use http:// to a relay on this host",
-                );
-            }
-            Some(url) if !url.starts_with("http://") => {
-                section.fault_at("url", "a URL begins with http://");
-            }
-            Some(_) => {}
-        }
-        if let (Some(kind), Some(url)) = (kind, url) {
-            targets.push(NotifyTarget { kind, url });
-        }
+/// Which outside alerts are incidents by themselves.
+fn ingest_of(section: &Section<'_, '_, '_>) -> Ingest {
+    match section.list("declare") {
+        None => Ingest::default(),
+        Some(words) => Ingest {
+            declare: words.iter().map(|word| word.to_lowercase()).collect(),
+        },
     }
-    targets
 }
 
 #[cfg(test)]

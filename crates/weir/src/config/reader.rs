@@ -5,11 +5,21 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 use weir_model::{ByteSize, HumanDuration};
 
 use super::fault::{Fault, nearest};
 use super::table::{NOT_YET, keys};
+
+/// Keys that may also be given as `KEY_file` or `env:NAME`.
+const SECRETS: &[&str] = &[
+    "password",
+    "api_token",
+    "url",
+    "token",
+    "routing_key",
+    "key",
+];
 
 /// Collects faults while sections are read.
 pub(crate) struct Reader<'e> {
@@ -65,7 +75,9 @@ impl<'e> Reader<'e> {
         for (key, _) in table.into_iter().flatten() {
             let written: &str = key.get_ref();
             if known.contains(&written)
-                || (["password_file", "api_token_file"].contains(&written)
+                || (SECRETS
+                    .iter()
+                    .any(|s| written.strip_suffix("_file") == Some(s))
                     && secret_files.iter().any(|k| k == written))
             {
                 continue;
@@ -252,6 +264,39 @@ impl<'t> Section<'_, '_, 't> {
                 );
                 None
             }
+        }
+    }
+
+    /// true or false.
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
+        let found = self.find(key)?;
+        let known = match &found {
+            Found::Toml(DeValue::Boolean(flag), _) => Some(*flag),
+            Found::Variable(_, text) => text.parse().ok(),
+            Found::Toml(..) => None,
+        };
+        if known.is_none() {
+            self.wrong(
+                &found,
+                format!("`{key}` takes true or false, without quotes"),
+            );
+        }
+        known
+    }
+
+    /// A date with its time, with or without quotes.
+    pub(crate) fn moment(&self, key: &str) -> Option<String> {
+        match self.find(key)? {
+            Found::Toml(DeValue::Datetime(at), _) => Some(at.to_string()),
+            Found::Toml(..) | Found::Variable(..) => self.text(key),
+        }
+    }
+
+    /// An array, where the value is one.
+    pub(crate) fn array(&self, key: &str) -> Option<&'t DeArray<'t>> {
+        match self.find(key)? {
+            Found::Toml(DeValue::Array(items), _) => Some(items),
+            Found::Toml(..) | Found::Variable(..) => None,
         }
     }
 

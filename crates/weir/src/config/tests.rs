@@ -136,7 +136,7 @@ fn the_environment_overrides_the_file_and_is_named_when_it_is_wrong() {
 
 #[test]
 fn every_key_of_the_table_is_read_somewhere() {
-    let source = include_str!("mod.rs");
+    let source = [include_str!("mod.rs"), include_str!("paging.rs")].concat();
     for setting in super::table::SETTINGS {
         assert!(
             source.contains(&format!("\"{}\"", setting.name)),
@@ -145,4 +145,165 @@ fn every_key_of_the_table_is_read_somewhere() {
             setting.name
         );
     }
+}
+
+const PAGING: &str = r#"
+cluster = "prod"
+[auth]
+method = "trust"
+[alerts]
+declare = ["Critical"]
+[[notify]]
+kind = "alertmanager"
+url = "http://127.0.0.1:9093"
+silence_on = ["acknowledge"]
+[[notify]]
+kind = "pagerduty"
+routing_key = "env:PD_KEY"
+only = ["sev1", "sev2"]
+[[notify]]
+name = "chat"
+kind = "slack"
+url = "env:SLACK"
+announce = true
+[[contact]]
+name = "oncall"
+channels = ["pagerduty", "chat"]
+working_hours = { zone = "Europe/Zurich", days = "mon-fri", from = "08:00", to = "20:00" }
+otherwise = "chat"
+[[escalation]]
+match = { severity = ["sev1", "sev2"], pool = "app/*" }
+steps = [
+  { to = "oncall", after = "0s" },
+  { to = "oncall", after = "5min", channel = "chat" },
+]
+repeat = 2
+ack_expires = "30min"
+[[maintenance]]
+match = { pool = "reports" }
+from = 2026-12-01T22:00:00Z
+until = "2026-12-02T02:00:00+01:00"
+by = "ann"
+why = "upgrade"
+"#;
+
+fn secrets() -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("PD_KEY".to_owned(), "R0123456789".to_owned()),
+        (
+            "SLACK".to_owned(),
+            "http://hooks.example/services/T0/B0/x".to_owned(),
+        ),
+    ])
+}
+
+#[test]
+fn channels_contacts_steps_and_windows_are_read_as_meant() {
+    use weir_control::notify::policy::Outside;
+    let config = read(Path::new("weir.toml"), PAGING, &secrets()).unwrap();
+    assert_eq!(config.cluster, "prod");
+    assert_eq!(config.ingest.declare, ["critical"]);
+    let channels: Vec<String> = config.notify.iter().map(Target::channel).collect();
+    assert_eq!(
+        channels,
+        [
+            "alertmanager http://127.0.0.1:9093",
+            "pagerduty https://events.pagerduty.com:443",
+            "chat"
+        ]
+    );
+    let oncall = &config.paging.contacts[0];
+    assert_eq!(
+        oncall.channels,
+        ["pagerduty https://events.pagerduty.com:443", "chat"]
+    );
+    assert_eq!(oncall.outside, Outside::Call("chat".to_owned()));
+    let policy = &config.paging.policies[0];
+    assert_eq!(
+        (policy.steps.len(), policy.repeat, policy.calls()),
+        (2, 2, 6)
+    );
+    assert_eq!(policy.ack_expires, Some(Duration::from_secs(1_800)));
+    assert_eq!(policy.steps[1].channel.as_deref(), Some("chat"));
+    let window = &config.paging.maintenance[0];
+    assert_eq!(
+        window.until.since(window.from),
+        Duration::from_secs(3 * 3_600)
+    );
+    // Named by a contact, so it waits for its turn; chat says otherwise of itself.
+    let announced: Vec<bool> = config
+        .notify
+        .iter()
+        .map(|target| target.wants(&config.paging).announce)
+        .collect();
+    assert_eq!(announced, [true, false, true]);
+    let shown = format!("{config:?}");
+    assert!(
+        !shown.contains("R0123456789") && !shown.contains("/services/"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn every_fault_of_the_paging_is_told_with_its_place_and_its_remedy() {
+    let text = r#"[auth]
+method = "trust"
+[[notify]]
+kind = "pager"
+[[notify]]
+kind = "pagerduty"
+routing_key = "env:NOWHERE"
+[[notify]]
+name = "chat"
+kind = "slack"
+url = "ftp://hooks.example/x"
+routing_key = "R0"
+only = ["sev9"]
+[[notify]]
+name = "mail"
+kind = "email"
+url = "smtp://mail.example"
+from = "weir@example.org"
+to = ["nobody"]
+announce = "yes"
+[[contact]]
+name = "oncall"
+channels = ["chatt"]
+working_hours = { zone = "Europe/Zurick", days = "mon-fry", from = "9" }
+otherwise = "somebody"
+[[escalation]]
+steps = [ { to = "oncal", after = "0s" }, { to = "oncall", after = "5" }, { after = "1min" } ]
+ack_expires = 30
+[[escalation]]
+match = { pools = "app" }
+[[maintenance]]
+from = 2026-12-01T22:00:00
+until = "tomorrow"
+by = "ann"
+"#;
+    assert_eq!(faults(text), include_str!("paging_faults.txt").trim_end());
+}
+
+#[test]
+fn an_otherwise_that_leads_in_a_circle_is_refused() {
+    let text = r#"[auth]
+method = "trust"
+[[notify]]
+name = "chat"
+kind = "webhook"
+url = "http://127.0.0.1:1"
+[[contact]]
+name = "ann"
+channels = ["chat"]
+otherwise = "bob"
+[[contact]]
+name = "bob"
+channels = ["chat"]
+otherwise = "ann"
+"#;
+    assert!(
+        faults(text).contains("leads back to itself"),
+        "{}",
+        faults(text)
+    );
 }

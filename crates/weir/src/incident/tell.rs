@@ -37,10 +37,7 @@ impl Wish {
                     .to_owned(),
             ));
         }
-        let environment = crate::clock::environment();
-        let login = environment.get("USER").or(environment.get("LOGNAME"));
-        let by = self.who.by.clone().or_else(|| login.cloned());
-        self.body["by"] = json!(by.unwrap_or_else(|| "somebody at a terminal".to_owned()));
+        self.body["by"] = json!(super::login_name(self.who.by.clone()));
         let answer = post(source, &self.path, &self.body)?;
         if source.output == Output::Json {
             crate::say(&pretty(&answer));

@@ -74,7 +74,7 @@ enum Fault {
 
 /// An open file, or its stand-in in memory.
 pub(super) struct StoreFile {
-    db: Connection,
+    pub(super) db: Connection,
     /// Held as long as the file is: the kernel gives it back however this process ends.
     _lock: Option<File>,
 }

@@ -19,6 +19,7 @@
 //! - Meaning. An entry is a row of JSON here; `incident` knows what it says.
 
 mod file;
+mod kept;
 mod writer;
 
 use std::path::Path;

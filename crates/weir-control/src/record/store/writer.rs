@@ -72,6 +72,8 @@ pub(super) enum Job {
         to: Wall,
         reply: SyncSender<Vec<(Wall, serde_json::Value)>>,
     },
+    Keep(String, serde_json::Value),
+    Kept(SyncSender<std::collections::BTreeMap<String, serde_json::Value>>),
     Close(SyncSender<()>),
 }
 
@@ -162,6 +164,12 @@ impl Writer<'_> {
                 to,
                 reply,
             } => drop(reply.send(self.file.minutes(&pool, from, to).unwrap_or_default())),
+            Job::Keep(key, json) => {
+                if let Err(fault) = self.file.keep(&key, &json) {
+                    tracing::warn!(%fault, key, "What should be kept is in memory only.");
+                }
+            }
+            Job::Kept(reply) => drop(reply.send(self.file.kept().unwrap_or_default())),
             // The loop above takes it; another can only follow a first.
             Job::Close(reply) => {
                 let _ = reply.send(());

@@ -161,6 +161,8 @@ impl Weir {
 
     pub(crate) async fn try_get(&self, path: &str) -> Result<String, String> {
         let url = format!("http://127.0.0.1:{}{path}", self.api);
+        // Asked for by every client; the second time it is there already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let answer = reqwest::get(&url).await.map_err(|f| f.to_string())?;
         let status = answer.status();
         let text = answer.text().await.map_err(|f| f.to_string())?;
