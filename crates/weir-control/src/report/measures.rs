@@ -48,7 +48,7 @@ fn actions(draft: &mut Draft<'_>) {
                 Line::of(a.kind.name()),
                 Line::of("open question"),
                 Line::of("open question"),
-                Line::of(a.priority),
+                Line::of(&a.priority),
                 Line::new().says_part(&a.verify),
             ]
         })
