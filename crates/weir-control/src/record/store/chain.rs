@@ -14,6 +14,7 @@
 //! - Protection against somebody who rewrites entries *and* every hash after them *and* the heads:
 //!   that takes a key, or a witness elsewhere (docs/decisions/0051).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
@@ -281,6 +282,8 @@ pub(super) fn check(
         computed: Hash::START,
         doubt: None,
         proven: true,
+        displaced: false,
+        carried: BTreeMap::new(),
         at: Wall::from_micros(0),
     };
     for row in rows {
@@ -310,6 +313,10 @@ struct Walk {
     doubt: Option<Doubt>,
     /// Nothing was wrong so far.
     proven: bool,
+    /// The row before stands at another entry's place.
+    displaced: bool,
+    /// Hashes of entries that stand at another's place, by the number they were written with.
+    carried: BTreeMap<u32, Hash>,
     at: Wall,
 }
 
@@ -397,8 +404,15 @@ impl Walk {
         let entry = serde_json::from_str::<Entry>(&json);
         let of = |prev: &Hash| link(prev, self.incident.0, seq, at_us, &json);
         let (by_stored, by_computed) = (of(&self.stored), of(&self.computed));
-        // Behind a hole nobody knows what it followed.
-        let fits = row.hash.is_some() && (stored == by_stored || after_hole);
+        // What it followed: the row before; of a displaced one, what should stand there. Behind a
+        // hole nobody knows.
+        let followed = match (self.displaced, self.carried.get(&(seq - 1))) {
+            (true, Some(hash)) => stored == of(hash),
+            (true, None) => true,
+            (false, _) => stored == by_stored || after_hole,
+        };
+        let fits = row.hash.is_some() && followed && entry.as_ref().is_ok_and(|e| e.seq == seq);
+        self.displaced = false;
         let only_hash_before = self.doubt.is_some() && stored == by_computed;
         self.settle(only_hash_before);
         let computed = if only_hash_before {
@@ -408,11 +422,17 @@ impl Walk {
         };
         if !fits && !only_hash_before {
             let (what, expected, found) = match &entry {
-                Ok(e) if e.seq != seq || e.incident != self.incident => (
-                    Damage::Reordered,
-                    format!("the entry with hash {}", stored.short()),
-                    format!("entry {} of {}", e.seq, e.incident),
-                ),
+                Ok(e) if e.seq != seq || e.incident != self.incident => {
+                    self.displaced = true;
+                    if e.incident == self.incident && self.carried.len() < FAULTS_MAX {
+                        self.carried.insert(e.seq, stored);
+                    }
+                    (
+                        Damage::Reordered,
+                        format!("entry {seq} of {}", self.incident),
+                        format!("entry {} of {}", e.seq, e.incident),
+                    )
+                }
                 _ => (
                     Damage::Changed,
                     format!("hash {}", stored.short()),

@@ -49,6 +49,8 @@ pub(super) enum OpenError {
         reason: String,
         source: std::io::Error,
     },
+    #[error("{path} can only be read")]
+    ReadOnly { path: PathBuf },
     #[error("couldn't open {path}: {source}")]
     Sqlite {
         path: PathBuf,
@@ -110,7 +112,7 @@ impl StoreFile {
                 db
             }
         };
-        let (witness, seen) = Witness::open(&beside(path, ".head"));
+        let (witness, mut seen) = Witness::open(&beside(path, ".head"));
         let mut file = Self {
             db,
             witness,
@@ -119,6 +121,8 @@ impl StoreFile {
             _lock: Some(lock),
         };
         if let Some((saved, reason, aside)) = saved {
+            // It saw the file that lies aside now.
+            seen = None;
             file.carry_over(saved, &reason, path, &aside, found);
         }
         if let Err(fault) = file.look_around(seen, found) {
@@ -206,11 +210,14 @@ impl StoreFile {
             )?;
             return self.scar(0, 0, "an anchor; found none");
         };
-        if let Some(seen) = seen
-            && seen.file == anchor.file
-            && seen.n > anchor.n
-        {
-            self.lost(&anchor, &seen, found)?;
+        match seen {
+            Some(seen) if seen.file != anchor.file => found.says.push(format!(
+                "this is another file than the one that was last written here, in which {} records \
+                 were acknowledged, the last of them entry {} of INC-{}",
+                seen.n, seen.seq, seen.incident
+            )),
+            Some(seen) if seen.n > anchor.n => self.lost(&anchor, &seen, found)?,
+            _ => {}
         }
         found.faults.extend(verify::quick(&self.db)?);
         if let Some(scar) = scars(&self.db)?.get(&0) {
@@ -396,6 +403,12 @@ fn connect(path: &Path, bytes_max: u64, found: &mut Found) -> Result<Connection,
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(told)?;
     db.busy_timeout(BUSY).map_err(told)?;
+    // SQLite opens what it may not write without a word.
+    if db.is_readonly("main").map_err(told)? {
+        return Err(Fault::No(OpenError::ReadOnly {
+            path: path.to_owned(),
+        }));
+    }
     db.pragma_update(None, "journal_mode", "WAL")
         .map_err(told)?;
     db.pragma_update(None, "synchronous", "FULL")
