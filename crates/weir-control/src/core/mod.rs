@@ -70,6 +70,10 @@ pub struct CoreSettings {
 
 /// What should be done because of an input.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for one turn; a box for each would cost more than the copy"
+)]
 pub enum Output {
     /// Send this to the data plane.
     Order(Order),
