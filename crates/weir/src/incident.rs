@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Value, json};
 use weir_control::incident::entry::{Entry, IncidentId};
 use weir_control::incident::{Incident, json as incident_json};
-use weir_control::record::store::{Store, StoreHealth};
+use weir_control::record::store::{Journals, Store, StoreHealth};
 use weir_control::report;
 
 use crate::Failed;
@@ -22,6 +23,9 @@ pub(crate) fn incident(command: IncidentCommand) -> Result<(), Failed> {
         IncidentCommand::Ack(args) => tell("ack", args),
         IncidentCommand::Note(args) => tell("notes", args),
         IncidentCommand::Resolve(args) => tell("resolve", args),
+        IncidentCommand::Verify(args) => crate::journal::verify(&args),
+        IncidentCommand::Export(args) => crate::journal::export(&args),
+        IncidentCommand::Import(args) => crate::journal::import(args),
     }
 }
 
@@ -97,12 +101,12 @@ fn write_charts(source: &Source, id: IncidentId, dir: &Path) -> Result<Vec<PathB
 }
 
 fn list(source: &Source, status: Option<&str>) -> Result<(), Failed> {
-    let documents: Vec<Value> = match from_file(source)? {
-        Some(incidents) => incidents
+    let documents: Vec<Value> = match read_file(source)? {
+        Some((incidents, journals)) => incidents
             .values()
             .rev()
             .filter(|i| status.is_none_or(|s| i.status.name() == s))
-            .map(incident_json::document)
+            .map(|incident| crate::journal::document(incident, &journals))
             .collect(),
         None => {
             let query = status.map(|s| format!("?status={s}")).unwrap_or_default();
@@ -150,8 +154,8 @@ fn list(source: &Source, status: Option<&str>) -> Result<(), Failed> {
 }
 
 fn show(id: &IncidentId, source: &Source) -> Result<(), Failed> {
-    let document: Value = match from_file(source)? {
-        Some(incidents) => incident_json::document(find(&incidents, *id)?),
+    let document: Value = match read_file(source)? {
+        Some((incidents, journals)) => crate::journal::document(find(&incidents, *id)?, &journals),
         None => get(source, &format!("/api/v1/incidents/{id}"))?,
     };
     if source.output == Output::Json {
@@ -228,6 +232,9 @@ fn told(d: &Value) -> String {
             text(&row["says"])
         ));
     }
+    if let Some(says) = d["journal"]["says"].as_str() {
+        out.push_str(&format!("DAMAGED    {says}\n"));
+    }
     for question in d["questions"].as_array().into_iter().flatten() {
         out.push_str(&format!("?          {}\n", text(question)));
     }
@@ -241,16 +248,7 @@ fn tell(what: &str, args: SayArgs) -> Result<(), Failed> {
             "weir incident: --store only reads; to change an incident, ask the running Weir (--api)".to_owned(),
         ));
     }
-    let environment = crate::clock::environment();
-    let by = args
-        .by
-        .or_else(|| {
-            environment
-                .get("USER")
-                .or(environment.get("LOGNAME"))
-                .cloned()
-        })
-        .unwrap_or_else(|| "somebody at a terminal".to_owned());
+    let by = who(args.by);
     let body = json!({ "by": by, "text": args.text.join(" ") });
     let answer = post(
         &args.source,
@@ -269,7 +267,20 @@ fn tell(what: &str, args: SayArgs) -> Result<(), Failed> {
     Ok(())
 }
 
-fn parse(id: &str) -> Result<IncidentId, Failed> {
+/// Who acts: as said, or as logged in.
+pub(crate) fn who(by: Option<String>) -> String {
+    let environment = crate::clock::environment();
+    let login = || {
+        environment
+            .get("USER")
+            .or(environment.get("LOGNAME"))
+            .cloned()
+    };
+    by.or_else(login)
+        .unwrap_or_else(|| "somebody at a terminal".to_owned())
+}
+
+pub(crate) fn parse(id: &str) -> Result<IncidentId, Failed> {
     id.parse().map_err(Failed::Usage)
 }
 
@@ -281,15 +292,24 @@ fn find(incidents: &BTreeMap<IncidentId, Incident>, id: IncidentId) -> Result<&I
 
 /// Incidents of the store's file, if one was named.
 fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, Failed> {
+    Ok(read_file(source)?.map(|(incidents, _)| incidents))
+}
+
+type FromFile = (BTreeMap<IncidentId, Incident>, Arc<Journals>);
+
+fn read_file(source: &Source) -> Result<Option<FromFile>, Failed> {
     let Some(path) = &source.store else {
         return Ok(None);
     };
     if !path.exists() {
         return Err(anyhow!("there is no file {}", path.display()).into());
     }
-    let (_, report) = Store::open(path);
+    let (store, report) = Store::open(path);
     if let StoreHealth::MemoryOnly { reason } = report.health {
         return Err(anyhow!("can't read {}: {reason}", path.display()).into());
+    }
+    for says in &report.says {
+        eprintln!("weir: {says}");
     }
     let mut journals: BTreeMap<IncidentId, Vec<Entry>> = BTreeMap::new();
     for entry in report.entries {
@@ -305,7 +325,7 @@ fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, 
             Err(fault) => eprintln!("weir: {id} can't be read: {fault}"),
         }
     }
-    Ok(Some(incidents))
+    Ok(Some((incidents, store.journals())))
 }
 
 fn get(source: &Source, path: &str) -> Result<Value, Failed> {
@@ -313,11 +333,11 @@ fn get(source: &Source, path: &str) -> Result<Value, Failed> {
     Ok(serde_json::from_str(&body).context("the API's answer is not JSON")?)
 }
 
-fn get_text(source: &Source, path: &str) -> Result<String, Failed> {
+pub(crate) fn get_text(source: &Source, path: &str) -> Result<String, Failed> {
     request(source, reqwest::Method::GET, path, None)
 }
 
-fn post(source: &Source, path: &str, body: &Value) -> Result<Value, Failed> {
+pub(crate) fn post(source: &Source, path: &str, body: &Value) -> Result<Value, Failed> {
     let body = request(source, reqwest::Method::POST, path, Some(body))?;
     Ok(serde_json::from_str(&body).context("the API's answer is not JSON")?)
 }
@@ -380,6 +400,6 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("-")
 }
 
-fn pretty(value: &Value) -> String {
+pub(crate) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
 }

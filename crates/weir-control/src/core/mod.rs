@@ -15,11 +15,14 @@
 
 mod asks;
 mod chart;
+mod import;
 mod lifecycle;
 mod live;
 mod publish;
 mod restore;
 mod sizing;
+
+pub(crate) use import::Reserved;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -20,11 +20,12 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::entry::{Entry, IncidentId};
 use super::{Incident, ReplayFault};
 use crate::record::store::chain::{Hash, link};
-use crate::record::store::{Journal, NUMBER_MAX};
+use crate::record::store::{Journal, JournalState, NUMBER_MAX};
 
 /// The schema that the first line names.
 pub const SCHEMA: &str = "weir.journal/1";
@@ -237,6 +238,19 @@ fn header(line: &str) -> Result<(Header, IncidentId), ReadFault> {
         return Err(bad(format!("{id} is no number of an incident")));
     }
     Ok((header, id))
+}
+
+/// How a journal is, as an incident's document tells it.
+pub fn state(state: &JournalState) -> Value {
+    json!({
+        "entries": state.entries,
+        "head": state.head.map(|head| head.to_string()),
+        "intact": state.fault.is_none(),
+        "says": state.fault.as_ref().map(ToString::to_string),
+        "damage": state.fault.as_ref().map(|fault| fault.what.name()),
+        "damaged_at": state.fault.as_ref().map(|fault| fault.seq),
+        "trusted_to": state.fault.as_ref().map_or(state.entries, |fault| fault.trusted),
+    })
 }
 
 /// A journal from entries that were never stored; `None` if they can't be written as JSON.
