@@ -6,6 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,7 +25,10 @@ use weir_model::{
 };
 
 /// A data plane on a quiet day.
-struct Quiet;
+#[derive(Default)]
+struct Quiet {
+    asked: AtomicU64,
+}
 
 impl DataPlane for Quiet {
     fn next_sample(&mut self) -> Option<Sample> {
@@ -37,7 +41,8 @@ impl DataPlane for Quiet {
         Ok(())
     }
     fn now(&self) -> Instant {
-        Instant::from_millis(90_000)
+        // A turn of the plane each time it looks.
+        Instant::from_millis(90_000 + 20 * self.asked.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -78,7 +83,15 @@ fn weir(path: &Path) -> Weir {
     let (stop, stopped) = watch::channel(false);
     let theirs = store.clone();
     tokio::spawn(async move {
-        plane::run(&mut core, &mut Quiet, &mut ends, &theirs, first, stopped).await;
+        plane::run(
+            &mut core,
+            &mut Quiet::default(),
+            &mut ends,
+            &theirs,
+            first,
+            stopped,
+        )
+        .await;
     });
     let router = Api::new(handle, &settings()).router();
     Weir {
