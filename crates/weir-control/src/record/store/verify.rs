@@ -213,7 +213,7 @@ fn look(path: &Path) -> Result<Connection, LookError> {
         path: path.to_owned(),
         why: why.to_string(),
     };
-    let open = |flags| -> rusqlite::Result<(Connection, Version)> {
+    let open = |path: &Path, flags| -> rusqlite::Result<(Connection, Version)> {
         let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         db.busy_timeout(BUSY)?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -224,8 +224,18 @@ fn look(path: &Path) -> Result<Connection, LookError> {
         Ok((db, version))
     };
     // A log that was left behind can only be read with write access to the files beside it.
-    let (db, version) = open(OpenFlags::SQLITE_OPEN_READ_WRITE)
-        .or_else(|_| open(OpenFlags::SQLITE_OPEN_READ_ONLY))
+    let (db, version) = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .or_else(|_| open(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
+        .or_else(|fault| {
+            let log = std::fs::metadata(beside(path, "-wal"));
+            if log.is_ok_and(|log| log.len() > 0) {
+                return Err(fault);
+            }
+            // Without a log the file is all there is, also on a disk that can only be read, where
+            // SQLite can't make the files it would like to have beside it.
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            open(Path::new(&unchanging(path)), flags)
+        })
         .map_err(unreadable)?;
     let known = schema::KNOWN;
     match version {
@@ -243,6 +253,21 @@ fn look(path: &Path) -> Result<Connection, LookError> {
             why: format!("its header says schema {header}, its table {table}"),
         }),
     }
+}
+
+/// A path as a URI that says nobody writes to the file.
+fn unchanging(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                uri.push(char::from(*byte));
+            }
+            byte => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
 }
 
 /// What can be asked of the file as a whole without reading all of it: does the last record stand
