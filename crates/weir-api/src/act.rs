@@ -4,7 +4,7 @@ use std::fmt;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -51,81 +51,56 @@ pub(crate) fn checked_by(by: String) -> Result<String, ApiFault> {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Words {
-    by: String,
+pub(crate) struct Words {
+    pub(crate) by: String,
     #[serde(default)]
-    text: String,
+    pub(crate) text: String,
 }
 
 const WORDS: &str = r#"{"by": "ann", "text": "looking at it"}"#;
 
-fn words(bytes: &Bytes) -> Result<Words, ApiFault> {
+pub(crate) fn words(bytes: &Bytes) -> Result<Words, ApiFault> {
     let Words { by, text } = body(bytes, WORDS)?;
+    let text = checked_text(text)?;
+    Ok(Words { by, text })
+}
+
+pub(crate) fn checked_text(text: String) -> Result<String, ApiFault> {
     if text.len() > TEXT_MAX {
         return Err(ApiFault::bad(
             "text_too_long",
             format!(
-                "`text` has {} bytes; at most {TEXT_MAX} are taken",
+                "the text has {} bytes; at most {TEXT_MAX} are taken",
                 text.len()
             ),
             "put it into a document and link to it",
         ));
     }
-    let by = checked_by(by)?;
-    Ok(Words { by, text })
+    Ok(text)
 }
 
-async fn done(api: &Api, ask: Ask, incident: Option<IncidentId>) -> Result<Json<Value>, ApiFault> {
+/// Asks, and tells what was done to which incident: the survivor, where one was merged.
+pub(crate) async fn done(
+    api: &Api,
+    ask: Ask,
+    incident: Option<IncidentId>,
+) -> Result<Json<Value>, ApiFault> {
     match api.handle.ask(ask).await? {
-        Answer::Done(says) => Ok(Json(json!({
-            "schema": "weir.done/1",
-            "says": says,
-            "incident": incident.map(|id| id.to_string()),
-        }))),
-        Answer::Samples(_) | Answer::Snapshot(_) | Answer::Journal(_) | Answer::Imported(_) => {
-            Err(read::wrong_answer())
+        Answer::Done(says) => {
+            let published = api.handle.now();
+            let spoken_for = |id| published.incident(id).map_or(id, |incident| incident.id);
+            Ok(Json(json!({
+                "schema": "weir.done/1",
+                "says": says,
+                "incident": incident.map(|id| spoken_for(id).to_string()),
+            })))
         }
+        Answer::Declared(..)
+        | Answer::Samples(_)
+        | Answer::Snapshot(_)
+        | Answer::Journal(_)
+        | Answer::Imported(_) => Err(read::wrong_answer()),
     }
-}
-
-/// `POST /api/v1/incidents/{id}/ack`.
-pub(crate) async fn acknowledge(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiFault> {
-    let id = read::find_incident(&api.handle.now(), &id)?.id;
-    let Words { by, text } = words(&bytes)?;
-    done(&api, Ask::Acknowledge { id, by, text }, Some(id)).await
-}
-
-/// `POST /api/v1/incidents/{id}/notes`.
-pub(crate) async fn note(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiFault> {
-    let id = read::find_incident(&api.handle.now(), &id)?.id;
-    let Words { by, text } = words(&bytes)?;
-    if text.trim().is_empty() {
-        return Err(ApiFault::bad(
-            "no_text",
-            "a note needs its `text`",
-            format!("for example {WORDS}"),
-        ));
-    }
-    done(&api, Ask::Note { id, by, text }, Some(id)).await
-}
-
-/// `POST /api/v1/incidents/{id}/resolve`.
-pub(crate) async fn resolve(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Result<Json<Value>, ApiFault> {
-    let id = read::find_incident(&api.handle.now(), &id)?.id;
-    let Words { by, text } = words(&bytes)?;
-    done(&api, Ask::Resolve { id, by, text }, Some(id)).await
 }
 
 /// How an order names a pool: `"app/dashboard"`, `{"database": …, "user": …}`, or the number that

@@ -106,6 +106,19 @@ pub(crate) fn pools(published: &Published) -> Value {
 /// `GET /api/v1/status`.
 pub(crate) fn status(published: &Published) -> Value {
     let status = &published.status;
+    let now = published.clock.wall(published.at);
+    let overdue: Vec<Value> = published
+        .incidents
+        .iter()
+        .filter_map(|incident| {
+            let by = incident.update_overdue(now)?;
+            Some(json!({
+                "id": incident.id.to_string(),
+                "next_update_at": incident.next_update_at().map(time),
+                "update_overdue_s": seconds(by),
+            }))
+        })
+        .collect();
     json!({
         "schema": "weir.status/1",
         "at": time(published.clock.wall(published.at)),
@@ -118,6 +131,8 @@ pub(crate) fn status(published: &Published) -> Value {
             .filter(|incident| incident.status.is_ongoing())
             .map(|incident| incident.id.to_string())
             .collect::<Vec<_>>(),
+        "updates_overdue": overdue,
+        "update_overdue_s": overdue.iter().filter_map(|o| o["update_overdue_s"].as_f64()).reduce(f64::max),
         "store": status.store,
         "store_ok": status.store_ok,
         "journal": {
@@ -182,6 +197,7 @@ pub(crate) fn incident_summary(incident: &Incident) -> Value {
         "pools": incident.pools.iter()
             .map(|key| json!({ "database": &*key.database, "user": &*key.user }))
             .collect::<Value>(),
+        "merged_into": incident.merged_into.map(|id| id.to_string()),
         "impact_started_at": time(clocks.impact_started_at),
         "detected_at": time(clocks.detected_at),
         "mitigated_at": clocks.mitigated_at.map(time),

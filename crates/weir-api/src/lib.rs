@@ -38,6 +38,7 @@ pub mod server;
 mod fault;
 mod guard;
 mod json;
+mod lifecycle;
 mod listen;
 mod process;
 

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use weir_control::handle::{Answer, Ask, Published};
 use weir_control::incident::entry::IncidentId;
-use weir_control::incident::{Incident, Status};
+use weir_control::incident::{Incident, Status, clocks};
 use weir_control::report;
-use weir_model::{PoolKey, Wall};
+use weir_model::{HumanDuration, PoolKey, Wall};
 
 use crate::fault::ApiFault;
 use crate::journal::document;
@@ -28,6 +28,8 @@ use crate::{json, page};
 const LIST_MAX: usize = 500;
 /// Samples without `from`: this far back.
 const SAMPLES_BACK: Duration = Duration::from_secs(60);
+/// Clocks without `since`: this far back.
+const CLOCKS_BACK: Duration = Duration::from_secs(90 * 86_400);
 /// Coarser steps than this make no sense in fifteen minutes of memory.
 const STEP_MAX_S: f64 = 3600.0;
 
@@ -353,31 +355,146 @@ pub(crate) async fn incidents(
     .await
 }
 
-/// The incident that a path names.
+/// The incident that a path names, or the one that speaks for it.
 pub(crate) fn find_incident(published: &Published, text: &str) -> Result<Arc<Incident>, ApiFault> {
+    let own = find_own(published, text)?;
+    // One that was merged into an incident that has left memory speaks for itself.
+    Ok(published.incident(own.id).cloned().unwrap_or(own))
+}
+
+/// The very incident that a path names, merged or not.
+pub(crate) fn find_own(published: &Published, text: &str) -> Result<Arc<Incident>, ApiFault> {
     let id: IncidentId = text.parse().map_err(|says: String| {
         ApiFault::missing("no_such_incident", says, "GET /api/v1/incidents lists them")
     })?;
-    published.incident(id).cloned().ok_or_else(|| {
+    published.own(id).cloned().ok_or_else(|| {
+        let all = published.incidents.iter().chain(&published.merged);
+        let near = nearest(id, all.map(|incident| incident.id));
+        let hint = match near {
+            Some(near) => format!("did you mean {near}? "),
+            None => String::new(),
+        };
         ApiFault::missing(
             "no_such_incident",
             format!("there is no incident {id}"),
-            "GET /api/v1/incidents lists them; the newest 500 are kept at hand",
+            format!("{hint}GET /api/v1/incidents lists them; the newest 500 are kept at hand"),
         )
     })
+}
+
+/// The known number that was most likely meant: one digit off, too many or too few; else the
+/// newest, where the one asked for is newer still.
+fn nearest(wanted: IncidentId, known: impl Iterator<Item = IncidentId>) -> Option<IncidentId> {
+    let digits = wanted.0.to_string();
+    let known: Vec<IncidentId> = known.collect();
+    let close = known.iter().copied().find(|id| {
+        let other = id.0.to_string();
+        let (short, long) = if digits.len() <= other.len() {
+            (&digits, &other)
+        } else {
+            (&other, &digits)
+        };
+        match long.len() - short.len() {
+            0 => {
+                short
+                    .bytes()
+                    .zip(long.bytes())
+                    .filter(|(a, b)| a != b)
+                    .count()
+                    == 1
+            }
+            1 => (0..long.len()).any(|skip| {
+                long.bytes()
+                    .enumerate()
+                    .filter(|(index, _)| *index != skip)
+                    .map(|(_, byte)| byte)
+                    .eq(short.bytes())
+            }),
+            _ => false,
+        }
+    });
+    close.or_else(|| known.into_iter().max().filter(|newest| *newest < wanted))
+}
+
+/// Keys of `GET /api/v1/incidents/{id}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IncidentQuery {
+    own: Option<bool>,
+}
+
+/// Keys of `GET /api/v1/incidents/clocks`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClocksQuery {
+    since: Option<String>,
+    drills: Option<bool>,
+}
+
+/// `GET /api/v1/incidents/clocks`: how long things took, as distributions.
+pub(crate) async fn clocks(
+    State(api): State<Api>,
+    asked: Asked<ClocksQuery>,
+) -> Result<Json<Value>, ApiFault> {
+    let asked = query(asked, "since, drills")?;
+    let published = api.handle.now();
+    let now = published.clock.wall(published.at);
+    let since = match asked.since.as_deref() {
+        None => now.before(CLOCKS_BACK),
+        Some(text) => match text.parse::<HumanDuration>() {
+            Ok(back) => now.before(back.0),
+            Err(_) => json::read_time(text).ok_or_else(|| {
+                ApiFault::bad(
+                    "bad_time",
+                    format!("`since={text}` is no time and no duration"),
+                    "write 90d, or RFC 3339 in UTC: 2026-11-23T14:05:00Z",
+                )
+            })?,
+        },
+    };
+    let drills = asked.drills.unwrap_or(false);
+    let all: Vec<&Incident> = published
+        .incidents
+        .iter()
+        .chain(&published.merged)
+        .map(|incident| &**incident)
+        .collect();
+    let found = clocks::over(&all, since, drills);
+    Ok(Json(clocks::document(&found, since, drills)))
+}
+
+/// An answer for a merged incident says whose it is.
+fn spoken_for(mut response: Response, asked: &str, incident: &Incident) -> Response {
+    let is_other = asked
+        .parse::<IncidentId>()
+        .is_ok_and(|id| id != incident.id);
+    if is_other && let Ok(place) = format!("/api/v1/incidents/{}", incident.id).parse() {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LOCATION, place);
+    }
+    response
 }
 
 /// `GET /api/v1/incidents/{id}`.
 pub(crate) async fn incident(
     State(api): State<Api>,
     Path(id): Path<String>,
+    asked: Asked<IncidentQuery>,
 ) -> Result<Response, ApiFault> {
+    let own = query(asked, "own")?.own.unwrap_or(false);
     let published = api.handle.now();
-    let incident = find_incident(&published, &id)?;
-    aside(&api, JSON, move || {
-        document(&incident, &published.journals).to_string()
+    let incident = if own {
+        find_own(&published, &id)?
+    } else {
+        find_incident(&published, &id)?
+    };
+    let shown = Arc::clone(&incident);
+    let response = aside(&api, JSON, move || {
+        document(&shown, &published.journals).to_string()
     })
-    .await
+    .await?;
+    Ok(spoken_for(response, &id, &incident))
 }
 
 /// Keys of `GET /api/v1/incidents/{id}/report`.
@@ -414,12 +531,13 @@ pub(crate) async fn report(
             ));
         }
     };
-    let mut response = aside(&api, kind, move || make(&incident)).await?;
+    let shown = Arc::clone(&incident);
+    let mut response = aside(&api, kind, move || make(&shown)).await?;
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
         axum::http::HeaderValue::from_static(REPORT_POLICY),
     );
-    Ok(response)
+    Ok(spoken_for(response, &id, &incident))
 }
 
 /// `GET /api/v1/incidents/{id}/charts/{name}`: a chart that the Markdown report refers to.

@@ -19,6 +19,7 @@ use weir_model::Secret;
 use crate::events::EventLog;
 use crate::fault::ApiFault;
 use crate::guard::{self, Guard};
+use crate::lifecycle::{self, wishes};
 use crate::{act, journal, listen, read};
 
 /// Bodies above this are refused with 413.
@@ -147,13 +148,38 @@ fn routes() -> Routes {
         read("/api/v1/pools", get(read::pools)),
         read("/api/v1/samples", get(read::samples)),
         read("/api/v1/decisions", get(read::decisions)),
-        read("/api/v1/incidents", get(read::incidents)),
+        (
+            "/api/v1/incidents",
+            vec![
+                (Method::GET, get(read::incidents)),
+                (Method::POST, post(lifecycle::declare)),
+            ],
+        ),
+        read("/api/v1/incidents/clocks", get(read::clocks)),
         read("/api/v1/incidents/{id}", get(read::incident)),
         read("/api/v1/incidents/{id}/report", get(read::report)),
         read("/api/v1/incidents/{id}/charts/{name}", get(read::chart)),
-        write("/api/v1/incidents/{id}/ack", post(act::acknowledge)),
-        write("/api/v1/incidents/{id}/notes", post(act::note)),
-        write("/api/v1/incidents/{id}/resolve", post(act::resolve)),
+        write("/api/v1/incidents/{id}/ack", wishes(lifecycle::acknowledge)),
+        write("/api/v1/incidents/{id}/notes", wishes(lifecycle::note)),
+        write(
+            "/api/v1/incidents/{id}/mitigate",
+            wishes(lifecycle::mitigate),
+        ),
+        write("/api/v1/incidents/{id}/resolve", wishes(lifecycle::resolve)),
+        write("/api/v1/incidents/{id}/review", wishes(lifecycle::review)),
+        write("/api/v1/incidents/{id}/close", wishes(lifecycle::close)),
+        write("/api/v1/incidents/{id}/reopen", wishes(lifecycle::reopen)),
+        write("/api/v1/incidents/{id}/assign", wishes(lifecycle::assign)),
+        write("/api/v1/incidents/{id}/merge", wishes(lifecycle::merge)),
+        write("/api/v1/incidents/{id}/unmerge", wishes(lifecycle::unmerge)),
+        write("/api/v1/incidents/{id}/correct", wishes(lifecycle::correct)),
+        write("/api/v1/incidents/{id}/update", wishes(lifecycle::update)),
+        write(
+            "/api/v1/incidents/{id}/statements",
+            wishes(lifecycle::state),
+        ),
+        write("/api/v1/incidents/{id}/answers", wishes(lifecycle::answer)),
+        write("/api/v1/incidents/{id}/actions", wishes(lifecycle::action)),
         read("/api/v1/incidents/{id}/journal", get(journal::export)),
         write(
             "/api/v1/incidents/import",

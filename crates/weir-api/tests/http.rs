@@ -10,7 +10,7 @@ use common::{World, get, post, send, settings};
 use serde_json::{Value, json};
 use weir_api::server::{Api, bind};
 use weir_api::{ApiSettings, ServeFault};
-use weir_control::handle::{Ask, OperatorOrder};
+use weir_control::handle::{Ask, OperatorOrder, Wish};
 use weir_control::incident::entry::IncidentId;
 use weir_control::regulate::RegulatorMode;
 use weir_model::Secret;
@@ -209,10 +209,11 @@ async fn the_lifecycle_is_asked_of_the_control_plane_with_a_name() {
     }
     let asked = world.asked();
     assert!(
-        matches!(&asked[0], Ask::Acknowledge { id: IncidentId(7), by, text } if by == "ann" && text == "looking")
+        matches!(&asked[0], Ask::Wish { id: IncidentId(7), by, wish } if by == "ann"
+            && **wish == Wish::Acknowledge { text: "looking".to_owned() })
     );
-    assert!(matches!(&asked[1], Ask::Note { .. }));
-    assert!(matches!(&asked[2], Ask::Resolve { .. }));
+    assert!(matches!(&asked[1], Ask::Wish { wish, .. } if matches!(**wish, Wish::Note { .. })));
+    assert!(matches!(&asked[2], Ask::Wish { wish, .. } if matches!(**wish, Wish::Resolve { .. })));
 
     let got = post(&router, "/api/v1/incidents/INC-6/resolve", body).await;
     assert_eq!((got.status.as_u16(), got.code().as_str()), (409, "not_now"));

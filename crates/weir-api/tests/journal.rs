@@ -69,6 +69,7 @@ fn weir(path: &Path) -> Weir {
         regulator: RegulatorMode::Observe,
         budgets: BTreeMap::new(),
         resolve_after: Duration::from_secs(10),
+        watch_window: Duration::from_secs(900),
         kind: Kind::Real,
         version: "test".to_owned(),
         io: "test".to_owned(),

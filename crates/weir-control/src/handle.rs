@@ -3,6 +3,8 @@
 //!
 //! Reading never disturbs the plane: [`Published`] is a value that is replaced as a whole.
 
+mod wishes;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use crate::incident::Incident;
 use crate::incident::entry::{Entry, IncidentId};
 use crate::record::store::{Imported, Journal, Journals};
 use crate::regulate::{Decision, RegulatorMode};
+
+pub use wishes::{ActionDetails, Declaration, DetectedBy, NewAction, OpenActions, Wish};
 
 /// What Weir says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -137,8 +141,10 @@ pub struct Published {
     pub worker: WorkerSample,
     /// Pools, by name.
     pub pools: Vec<PoolView>,
-    /// Incidents, newest first, at most 500.
+    /// Incidents, newest first, at most 500; without those that were merged into another.
     pub incidents: Vec<Arc<Incident>>,
+    /// Those that were, newest first: [`Published::incident`] answers for them.
+    pub merged: Vec<Arc<Incident>>,
     /// Decisions, newest first, at most 500.
     pub decisions: Vec<Arc<Decision>>,
     /// How the journals are, and which are damaged.
@@ -146,9 +152,16 @@ pub struct Published {
 }
 
 impl Published {
-    /// The incident with this number.
+    /// The incident with this number, or the one that it was merged into.
     pub fn incident(&self, id: IncidentId) -> Option<&Arc<Incident>> {
-        self.incidents.iter().find(|incident| incident.id == id)
+        let id = id.survivor(|id| self.own(id).map(|incident| &**incident));
+        self.own(id)
+    }
+
+    /// The incident with this very number, merged or not.
+    pub fn own(&self, id: IncidentId) -> Option<&Arc<Incident>> {
+        let mut all = self.incidents.iter().chain(&self.merged);
+        all.find(|incident| incident.id == id)
     }
 }
 
@@ -226,6 +239,17 @@ pub enum Ask {
         /// Words, may be empty.
         text: String,
     },
+    /// Declare an incident.
+    Declare(Box<Declaration>),
+    /// Move an incident, or write into its journal.
+    Wish {
+        /// Which incident; one that was merged stands for its survivor.
+        id: IncidentId,
+        /// Who.
+        by: String,
+        /// What.
+        wish: Box<Wish>,
+    },
     /// An operator's order.
     Order {
         /// Who.
@@ -281,6 +305,8 @@ pub enum Ask {
 pub enum Answer {
     /// It was done and written down. What happened, in one sentence.
     Done(String),
+    /// To `Declare`: the new incident, and one sentence.
+    Declared(IncidentId, String),
     /// To `Samples`: at most 10,000, oldest first.
     Samples(Vec<(Wall, PoolSample)>),
     /// To `Snapshot`.

@@ -28,6 +28,9 @@ fn entry(incident: u64, seq: u32) -> Entry {
     }
 }
 
+/// Incident, entry, kind, last trusted.
+type Named = (u64, u32, Damage, u32);
+
 struct Place {
     _dir: tempfile::TempDir,
     path: PathBuf,
@@ -80,7 +83,7 @@ impl Place {
     }
 
     /// Incident, entry, kind, last trusted: of everything found; then the file's own faults.
-    fn found(&self) -> (Vec<(u64, u32, Damage, u32)>, Vec<String>) {
+    fn found(&self) -> (Vec<Named>, Vec<String>) {
         let verdict = self.verdict();
         let faults = verdict.incidents.iter().flat_map(|i| &i.faults);
         let faults = faults
@@ -135,7 +138,7 @@ fn each_kind_of_damage_is_named_with_incident_entry_and_what_can_be_trusted() {
     let other = serde_json::to_string(&entry(2, 3))
         .unwrap()
         .replace("of 2", "of 9");
-    let cases: Vec<(String, Vec<(u64, u32, Damage, u32)>)> = vec![
+    let cases: Vec<(String, Vec<Named>)> = vec![
         (
             format!("UPDATE journal SET json = '{other}' WHERE incident = 2 AND seq = 3"),
             vec![(2, 3, Damage::Changed, 2)],
@@ -561,7 +564,7 @@ fn flip(from: &Path, file: &str, offset: usize, mask: u8, written: &[Entry], cou
             entry.incident
         );
     }
-    let before = verdict.as_ref().map_or(false, Verdict::is_intact);
+    let before = verdict.as_ref().is_ok_and(Verdict::is_intact);
     if !report.faults.is_empty() {
         counts.named += 1;
     } else if !report.says.is_empty() || !before {
@@ -625,7 +628,7 @@ fn flip_file(stride: usize) {
             flips += 1;
         }
     }
-    println!("{flips} flips in a file of {length} bytes: {counts:?}");
+    eprintln!("{flips} flips in a file of {length} bytes: {counts:?}");
     assert!(counts.named > 0 && counts.of_file > 0 && counts.harmless > 0);
 }
 
@@ -672,6 +675,6 @@ fn a_flipped_byte_in_the_log_is_named_or_matters_to_nobody() {
         flip(&cut, "weir.db-wal", offset, mask, &written, &mut counts);
         flips += 1;
     }
-    println!("{flips} flips in a log of {length} bytes: {counts:?}");
+    eprintln!("{flips} flips in a log of {length} bytes: {counts:?}");
     assert!(counts.named > 0);
 }

@@ -150,7 +150,7 @@ fn any_flipped_byte_of_a_document_is_refused_or_changes_nothing() {
             }
         }
     }
-    println!(
+    eprintln!(
         "of {} flips in {} bytes {refused} were refused",
         refused + same,
         document.len()

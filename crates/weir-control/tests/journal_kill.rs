@@ -203,7 +203,7 @@ fn kill_9_at_every_step_of_every_write_loses_nothing_and_leaves_no_half() {
         assert!(verify(&path, None).unwrap().is_intact(), "step {step}");
     }
     let total: u32 = kills.values().sum();
-    println!("killed at {total} points: {kills:?}");
+    eprintln!("killed at {total} points: {kills:?}");
     for step in [
         "Begun",
         "Marked",
@@ -297,7 +297,7 @@ fn kill_9_at_any_time_leaves_what_was_acknowledged_and_an_intact_chain() {
         assert!(beyond <= 1, "life {life}: {beyond} were never acknowledged");
         store.close();
     }
-    println!(
+    eprintln!(
         "{LIVES} lives, {} entries",
         acknowledged.iter().sum::<u32>()
     );

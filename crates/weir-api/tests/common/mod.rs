@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use weir_api::ApiSettings;
 use weir_api::server::Api;
 use weir_control::handle::{
-    Answer, Ask, AskFault, ControlHandle, PoolView, Published, Status, Totals,
+    Answer, Ask, AskFault, ControlHandle, PoolView, Published, Status, Totals, Wish,
 };
 use weir_control::incident::Incident;
 use weir_control::incident::entry::{By, Entry, IncidentId, Kind, Said};
@@ -255,6 +255,7 @@ pub(crate) fn published() -> Published {
         },
         pools: vec![pool()],
         incidents: vec![Arc::new(open_incident(7)), Arc::new(resolved_incident(6))],
+        merged: vec![],
         decisions: vec![Arc::new(decision())],
         journals: Default::default(),
     }
@@ -353,8 +354,13 @@ impl World {
                             .collect(),
                     )),
                     Ask::Snapshot => Ok(Answer::Snapshot(Arc::new(snapshot()))),
-                    Ask::Resolve { id, .. } if id.0 == 6 => {
+                    Ask::Wish { id, wish, .. }
+                        if id.0 == 6 && matches!(**wish, Wish::Resolve { .. }) =>
+                    {
                         Err(AskFault::NotNow("INC-6 is already resolved".to_owned()))
+                    }
+                    Ask::Declare(_) => {
+                        Ok(Answer::Declared(IncidentId(8), "INC-8 declared".to_owned()))
                     }
                     _ => Ok(Answer::Done("it is done".to_owned())),
                 };

@@ -2,14 +2,12 @@
 
 use weir_model::{Order, PoolId, PoolKey};
 
-use super::{Core, Output};
-use crate::handle::{Answer, Ask, AskFault, NotifyWhat, OperatorOrder};
+use super::{Core, Output, moves};
+use crate::handle::{Answer, Ask, AskFault, OperatorOrder, Wish};
 use crate::incident::entry::{By, IncidentId, Said};
 
 /// At most this many samples in one answer.
 const SAMPLES_MAX: usize = 10_000;
-/// Words beyond this are cut.
-const TEXT_MAX: usize = 4_000;
 
 impl Core {
     /// Answers, or says why not. `Ask::Snapshot` is the plane's, for it needs the data plane.
@@ -19,41 +17,21 @@ impl Core {
     pub fn ask(&mut self, ask: Ask, out: &mut Vec<Output>) -> Result<Answer, AskFault> {
         match ask {
             Ask::Acknowledge { id, by, text } => {
-                self.must_be_ongoing(id)?;
-                self.say(id, by, Said::Acknowledged { says: cut(text) }, out);
-                Ok(Answer::Done(format!("{id} acknowledged")))
+                self.wish(id, &by, &Wish::Acknowledge { text }, out)
             }
             Ask::Note { id, by, text } => {
-                self.must_exist(id)?;
-                if text.trim().is_empty() {
-                    return Err(AskFault::NotNow("a note needs words".to_owned()));
-                }
-                self.say(id, by, Said::remark(cut(text)), out);
-                Ok(Answer::Done(format!("noted in {id}")))
+                let note = Wish::Note {
+                    text,
+                    happened_at: None,
+                    kind: None,
+                };
+                self.wish(id, &by, &note, out)
             }
             Ask::Resolve { id, by, text } => {
-                self.must_be_ongoing(id)?;
-                if let Some(index) = self.live.iter().position(|live| live.id == id) {
-                    self.measure(index, self.now, out);
-                }
-                let says = if text.trim().is_empty() {
-                    "declared over".to_owned()
-                } else {
-                    cut(text)
-                };
-                self.say(
-                    id,
-                    by,
-                    Said::Resolved {
-                        says,
-                        evidence: vec![],
-                    },
-                    out,
-                );
-                self.live.retain(|live| live.id != id);
-                out.push(Output::Notify(id, NotifyWhat::Resolved));
-                Ok(Answer::Done(format!("{id} resolved")))
+                self.wish(id, &by, &Wish::Resolve { text, at: None }, out)
             }
+            Ask::Wish { id, by, wish } => self.wish(id, &by, &wish, out),
+            Ask::Declare(wanted) => self.declare(&wanted, out),
             Ask::Notified {
                 id,
                 channel,
@@ -69,7 +47,7 @@ impl Core {
                     Said::Notified {
                         channel,
                         ok,
-                        says: cut(says),
+                        says: moves::cut(&says),
                         step: None,
                         to: None,
                     },
@@ -231,7 +209,7 @@ impl Core {
         }
     }
 
-    fn pool_named(&self, key: &PoolKey) -> Result<PoolId, AskFault> {
+    pub(super) fn pool_named(&self, key: &PoolKey) -> Result<PoolId, AskFault> {
         self.pools
             .iter()
             .find(|(_, pool)| pool.key == *key)
@@ -274,27 +252,4 @@ impl Core {
             }),
         }
     }
-
-    fn must_be_ongoing(&self, id: IncidentId) -> Result<(), AskFault> {
-        self.must_exist(id)?;
-        match self.incidents.get(&id) {
-            Some(incident) if !incident.status.is_ongoing() => Err(AskFault::NotNow(format!(
-                "{id} is {} already",
-                incident.status
-            ))),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > TEXT_MAX {
-        let end = (0..=TEXT_MAX)
-            .rev()
-            .find(|&i| text.is_char_boundary(i))
-            .unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_model::{Cause, Evidence, Instant, Level, PoolId, Severity, Wall};
+use weir_model::{Cause, Evidence, Instant, Level, PoolId, PoolKey, Severity, Wall};
 
 use super::live::{Live, Named};
+use super::moves::related_levels;
 use super::{Core, INCIDENTS_KEPT, Output};
 use crate::detect::LevelChange;
 use crate::diagnose::{self, DiagnosisInput};
 use crate::handle::NotifyWhat;
-use crate::incident::Incident;
-use crate::incident::entry::{By, Entry, IncidentId, Said};
+use crate::incident::entry::{By, Entry, IncidentId, Kind, Said};
+use crate::incident::{Incident, Status};
 use crate::insight::Rails;
 
 /// "Usual" is at most this long before the onset…
@@ -28,6 +29,10 @@ const JUDGED: Duration = Duration::from_secs(3);
 const AS_USUAL: f64 = 1.25;
 /// How often numbers for the report are written while an incident goes on.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
+/// An incident that only people end may go on for days: its numbers are taken less often…
+const HELD_MEASURE_EVERY: Duration = Duration::from_secs(60);
+/// … and not for ever; a journal has to end somewhere.
+const HELD_MEASURED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// A new first cause must hold this many seconds, once the story has settled…
 const CHANGE_OF_MIND: u32 = 3;
 /// … and this many once a cause has stood for [`STANDS`]: a queue that drains after its cause was
@@ -94,6 +99,11 @@ impl Core {
             )
             .map_or(change.onset, |at| at.min(change.at));
         let baseline = baseline_before(change.onset, born);
+        let usual_late = self.usual_late(change.pool, baseline, wait);
+        if let Some(id) = self.relapsed(&key, level, self.clock.wall(change.at)) {
+            self.come_back(id, key, level, change, (baseline, usual_late), out);
+            return;
+        }
         let id = IncidentId(self.next_incident);
         self.next_incident += 1;
         let opened = Said::Opened {
@@ -111,30 +121,93 @@ impl Core {
             title: None,
             service: None,
         };
-        let usual_late = baseline.map_or(0.0, |(from, to)| {
-            let usual = self.recorder.window(change.pool, from, to).wait;
-            usual.count_at_least(wait) as f64 / usual.count().max(1) as f64
-        });
         let onset = hurt.min(change.onset);
         let charted_to = self.clock.wall(onset.before(Duration::from_secs(15)));
-        self.live.push(Live {
-            id,
-            key,
-            pool: Some(change.pool),
-            onset,
-            baseline,
-            usual_late,
-            diagnosed: None,
-            contender: None,
-            first_named: change.at,
-            opened: change.at,
-            measured_at: change.at,
-            charted_to,
-            good_since: None,
-            mitigated: None,
-            cut_in_transaction: 0,
-        });
+        let mut live = Live::new(id, key, onset, change.at, charted_to);
+        live.pool = Some(change.pool);
+        live.baseline = baseline;
+        live.usual_late = usual_late;
+        self.live.push(live);
         self.append(id, self.clock.wall(change.at), By::Weir, opened, out);
+        let index = self.live.len() - 1;
+        self.name_cause(index, change.at, out);
+        self.judge_severity(index, out);
+        out.push(Output::Notify(id, NotifyWhat::Opened));
+    }
+
+    /// The share of waits above the objective before the onset.
+    fn usual_late(
+        &self,
+        pool: PoolId,
+        baseline: Option<(Instant, Instant)>,
+        objective: Duration,
+    ) -> f64 {
+        baseline.map_or(0.0, |(from, to)| {
+            let usual = self.recorder.window(pool, from, to).wait;
+            usual.count_at_least(objective) as f64 / usual.count().max(1) as f64
+        })
+    }
+
+    /// The incident that this is a relapse of: the same pool, a related level, resolved within the
+    /// watch window and not closed yet.
+    fn relapsed(&self, key: &PoolKey, level: Level, at: Wall) -> Option<IncidentId> {
+        let watched = self.settings.watch_window;
+        if watched.is_zero() {
+            return None;
+        }
+        self.incidents
+            .values()
+            .rev()
+            .find(|incident| {
+                matches!(incident.status, Status::Resolved | Status::Reviewed)
+                    && !incident.is_merged()
+                    && (incident.kind == Kind::Drill) == (self.settings.kind == Kind::Drill)
+                    && incident.pools.contains(key)
+                    && related_levels(incident.level, level)
+                    && incident
+                        .clocks()
+                        .resolved_at
+                        .is_some_and(|over| over <= at && at.since(over) <= watched)
+            })
+            .map(|incident| incident.id)
+    }
+
+    fn come_back(
+        &mut self,
+        id: IncidentId,
+        key: PoolKey,
+        level: Level,
+        change: &LevelChange,
+        (baseline, usual_late): (Option<(Instant, Instant)>, f64),
+        out: &mut Vec<Output>,
+    ) {
+        let at = self.clock.wall(change.at);
+        let Some(incident) = self.incidents.get(&id) else {
+            return;
+        };
+        let clocks = incident.clocks();
+        let after = at.since(clocks.resolved_at.unwrap_or(at));
+        let onset = self.clock.instant(clocks.impact_started_at);
+        // Charts go on where they ended, but not over more than the recorder holds.
+        let charted_to = self.clock.wall(change.at.before(Duration::from_secs(60)));
+        let mut live = Live::new(id, key, onset, change.at, charted_to);
+        live.pool = Some(change.pool);
+        live.baseline = baseline;
+        live.usual_late = usual_late;
+        self.live.push(live);
+        let says = format!(
+            "{}; {} after it was resolved, within its watch window of {}",
+            change.says,
+            weir_model::HumanDuration(Duration::from_secs(after.as_secs())),
+            weir_model::HumanDuration(self.settings.watch_window),
+        );
+        self.append(id, at, By::Weir, Said::Reopened { says }, out);
+        let said = Said::LevelChanged {
+            level,
+            says: change.says.clone(),
+            evidence: change.evidence.clone(),
+        };
+        self.append(id, at, By::Weir, said, out);
         let index = self.live.len() - 1;
         self.name_cause(index, change.at, out);
         self.judge_severity(index, out);
@@ -158,11 +231,16 @@ impl Core {
         out: &mut Vec<Output>,
         over: &mut Vec<IncidentId>,
     ) {
+        let id = self.live[index].id;
+        self.relate_if_due(index, SETTLING, now, out);
+        if self.incidents.get(&id).is_some_and(|i| i.is_held()) {
+            self.follow_held(index, now, out);
+            return;
+        }
         let Some(pool) = self.live[index].pool else {
             self.follow_silent(index, now, out, over);
             return;
         };
-        let id = self.live[index].id;
         if self.live[index].mitigated.is_none() {
             self.name_cause(index, now, out);
             self.judge_severity(index, out);
@@ -208,6 +286,25 @@ impl Core {
             return;
         }
         self.measure_if_due(index, now, out);
+    }
+
+    /// An incident that people end: Weir measures and names causes, and leaves the end to them.
+    fn follow_held(&mut self, index: usize, now: Instant, out: &mut Vec<Output>) {
+        if self.live[index].pool.is_none() {
+            let key = self.live[index].key.clone();
+            let known = self.recorder.pools().find(|(_, k)| **k == key);
+            self.live[index].pool = known.map(|(pool, _)| pool);
+            return;
+        }
+        if self.live[index].mitigated.is_none() {
+            self.name_cause(index, now, out);
+        }
+        let live = &self.live[index];
+        if now.since(live.opened) <= HELD_MEASURED_FOR
+            && now.since(live.measured_at) >= HELD_MEASURE_EVERY
+        {
+            self.measure(index, now, out);
+        }
     }
 
     /// After a restart, with no traffic for the pool yet.
@@ -495,13 +592,21 @@ impl Core {
 
     /// Writes down the numbers that the report stands on.
     pub(super) fn measure(&mut self, index: usize, now: Instant, out: &mut Vec<Output>) {
-        let live = &mut self.live[index];
-        live.measured_at = now;
-        let Some(pool) = live.pool else { return };
-        let Some(known) = self.pools.get(&pool) else {
+        self.live[index].measured_at = now;
+        let id = self.live[index].id;
+        let Some(said) = self.numbers(index, now) else {
             return;
         };
-        let (id, onset, mitigated) = (live.id, live.onset, live.mitigated);
+        self.append(id, self.clock.wall(now), By::Weir, said, out);
+        self.chart(index, now, out);
+    }
+
+    /// The numbers that the report stands on, as of now.
+    pub(super) fn numbers(&self, index: usize, now: Instant) -> Option<Said> {
+        let live = &self.live[index];
+        let pool = live.pool?;
+        let known = self.pools.get(&pool)?;
+        let (onset, mitigated) = (live.onset, live.mitigated);
         let end = mitigated.unwrap_or(now);
         let impact = self
             .recorder
@@ -510,15 +615,13 @@ impl Core {
             Some(_) => format!("query comment key {}", known.settings.user_tag_key),
             None => "not measured".to_owned(),
         };
-        let said = Said::Measured {
+        Some(Said::Measured {
             users_known_by,
             during: Box::new(self.recorder.window(pool, onset, end)),
             after: mitigated.map(|from| Box::new(self.recorder.window(pool, from, now))),
             cut_in_transaction: Some(live.cut_in_transaction),
             impact,
-        };
-        self.append(id, self.clock.wall(now), By::Weir, said, out);
-        self.chart(index, now, out);
+        })
     }
 
     /// What kept working meanwhile.
@@ -594,11 +697,13 @@ impl Core {
 
     pub(super) fn forget_oldest(&mut self) {
         while self.incidents.len() > INCIDENTS_KEPT {
-            let oldest = self
-                .incidents
-                .keys()
-                .copied()
-                .find(|id| !self.live.iter().any(|live| live.id == *id));
+            let oldest = self.incidents.keys().copied().find(|id| {
+                let ongoing = self
+                    .incidents
+                    .get(id)
+                    .is_some_and(|i| i.status.is_ongoing());
+                !ongoing && !self.live.iter().any(|live| live.id == *id)
+            });
             match oldest {
                 Some(id) => self.incidents.remove(&id),
                 None => break,
@@ -607,7 +712,7 @@ impl Core {
     }
 }
 
-fn baseline_before(onset: Instant, born: Instant) -> Option<(Instant, Instant)> {
+pub(super) fn baseline_before(onset: Instant, born: Instant) -> Option<(Instant, Instant)> {
     let to = onset.before(BASELINE_GAP);
     // A pool's first second is its cold start.
     let from = onset

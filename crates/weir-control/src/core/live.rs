@@ -30,6 +30,38 @@ pub(super) struct Live {
     pub(super) mitigated: Option<Instant>,
     /// Server connections that were lost in the middle of a transaction.
     pub(super) cut_in_transaction: u64,
+    /// The cause for which earlier incidents were looked up.
+    pub(super) related_for: Option<Cause>,
+}
+
+impl Live {
+    /// An incident that is followed from now on, with nothing known of its pool yet.
+    pub(super) fn new(
+        id: IncidentId,
+        key: PoolKey,
+        onset: Instant,
+        now: Instant,
+        charted_to: Wall,
+    ) -> Self {
+        Self {
+            id,
+            key,
+            pool: None,
+            onset,
+            baseline: None,
+            usual_late: 0.0,
+            diagnosed: None,
+            contender: None,
+            first_named: now,
+            opened: now,
+            measured_at: now,
+            charted_to,
+            good_since: None,
+            mitigated: None,
+            cut_in_transaction: 0,
+            related_for: None,
+        }
+    }
 }
 
 /// The diagnosis that is in the journal.

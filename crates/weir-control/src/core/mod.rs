@@ -18,9 +18,13 @@ mod chart;
 mod import;
 mod lifecycle;
 mod live;
+mod moves;
 mod publish;
+mod recurrence;
 mod restore;
 mod sizing;
+mod verifying;
+mod wishes;
 
 pub(crate) use import::Reserved;
 
@@ -61,6 +65,8 @@ pub struct CoreSettings {
     pub budgets: BTreeMap<Arc<str>, u32>,
     /// How long the objective must be met before an incident is resolved.
     pub resolve_after: Duration,
+    /// What comes back this soon after it was resolved re-opens the old incident; zero: never.
+    pub watch_window: Duration,
     /// What incidents of this instance are: real, or a drill.
     pub kind: Kind,
     /// Weir's version.
@@ -116,6 +122,8 @@ pub struct Core {
     live: Vec<Live>,
     incidents: BTreeMap<IncidentId, Arc<Incident>>,
     next_incident: u64,
+    verifying: BTreeMap<(IncidentId, String), verifying::Watched>,
+    verified_at: Instant,
     decisions: VecDeque<Arc<Decision>>,
     watch: Option<Result<(), WatchFailure>>,
     server_version: u32,
@@ -145,6 +153,8 @@ impl Core {
             live: Vec::new(),
             incidents: BTreeMap::new(),
             next_incident: 1,
+            verifying: BTreeMap::new(),
+            verified_at: now,
             decisions: VecDeque::new(),
             watch: None,
             server_version: 0,
@@ -291,5 +301,6 @@ impl Core {
     fn second(&mut self, out: &mut Vec<Output>) {
         self.regulate(out);
         self.follow_incidents(out);
+        self.verify_actions(out);
     }
 }

@@ -1,11 +1,13 @@
 //! What the rim may see.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::PoolSample;
 
 use super::{Core, lifecycle::objective_text};
 use crate::handle::{PoolView, Published, Status, Totals};
+use crate::incident::Incident;
 use crate::insight::Rails;
 use crate::sense::view::WatchFailure;
 
@@ -27,11 +29,22 @@ impl Core {
             status: self.status(),
             worker: self.worker,
             pools,
-            incidents: self.incidents.values().rev().cloned().collect(),
+            incidents: self.of_their_own(false),
+            merged: self.of_their_own(true),
             decisions: self.decisions.iter().rev().cloned().collect(),
             // The plane knows the store.
             journals: Default::default(),
         }
+    }
+
+    /// Incidents that were merged into another, or those that were not; newest first.
+    fn of_their_own(&self, merged: bool) -> Vec<Arc<Incident>> {
+        self.incidents
+            .values()
+            .rev()
+            .filter(|incident| incident.is_merged() == merged)
+            .cloned()
+            .collect()
     }
 
     fn status(&self) -> Status {

@@ -55,24 +55,10 @@ impl Core {
             return;
         };
         let onset = self.clock.instant(incident.clocks().impact_started_at);
-        self.live.push(Live {
-            id: incident.id,
-            key,
-            pool: None,
-            onset,
-            // The samples it stood on are gone with the process.
-            baseline: None,
-            usual_late: 0.0,
-            diagnosed: None,
-            contender: None,
-            first_named: self.now,
-            opened: self.now,
-            measured_at: self.now,
-            charted_to: self.clock.wall(self.now),
-            good_since: None,
-            mitigated: None,
-            cut_in_transaction: 0,
-        });
+        // The samples it stood on are gone with the process: no baseline.
+        let now = self.clock.wall(self.now);
+        let live = Live::new(incident.id, key, onset, self.now, now);
+        self.live.push(live);
     }
 
     /// If an incident of this pool was going on when Weir was restarted, the new level is that

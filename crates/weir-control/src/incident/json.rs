@@ -5,10 +5,12 @@
 //! - Times are RFC 3339 in UTC with milliseconds; keys that end in `_s` are seconds, counted from
 //!   the start of the impact; ratios lie in 0..=1.
 
+mod people;
+
 use serde_json::{Value, json};
 use weir_model::{CauseFinding, Evidence, RuledOut, Wall};
 
-use super::entry::{By, Kind};
+use super::entry::{By, ClockName, Kind};
 use super::parts::Row;
 use super::state::Incident;
 use super::words::{rfc3339, sane_ratio};
@@ -17,7 +19,12 @@ use super::words::{rfc3339, sane_ratio};
 pub fn document(incident: &Incident) -> Value {
     let clocks = incident.clocks();
     let since = |at: Option<Wall>| at.map(|at| seconds(at.since(clocks.impact_started_at)));
-    json!({
+    let corrected: Vec<String> = ClockName::ALL
+        .iter()
+        .filter(|clock| incident.correction(**clock).is_some())
+        .map(|clock| format!("{clock}_at"))
+        .collect();
+    let mut document = json!({
         "schema": "weir.incident/1",
         "id": incident.id.to_string(),
         "status": incident.status.name(),
@@ -41,6 +48,7 @@ pub fn document(incident: &Incident) -> Value {
             "acknowledge_s": since(clocks.acknowledged_at),
             "mitigate_s": since(clocks.mitigated_at),
             "resolve_s": since(clocks.resolved_at),
+            "corrected": corrected,
         },
         "detected_by": incident.detected_by,
         "impact": impact(incident),
@@ -66,17 +74,7 @@ pub fn document(incident: &Incident) -> Value {
             "says": f.says,
             "evidence": f.evidence.iter().map(evidence).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
-        "actions": incident.actions().iter().map(|a| json!({
-            "id": a.id,
-            "says": a.says,
-            "for": a.for_what,
-            "type": a.kind.name(),
-            "owner": a.owner,
-            "due": a.due,
-            "priority": a.priority,
-            "verify": a.verify,
-            "status": a.status.name(),
-        })).collect::<Vec<_>>(),
+        "actions": incident.actions().iter().map(people::action).collect::<Vec<_>>(),
         "questions": incident.questions(),
         "deliveries": incident.deliveries.iter().map(|d| json!({
             "at": rfc3339(d.at),
@@ -89,7 +87,9 @@ pub fn document(incident: &Incident) -> Value {
         "entries": incident.seq,
         "entries_unknown": incident.entries_unknown,
         "rows_dropped": incident.rows_dropped,
-    })
+    });
+    people::add(&mut document, incident);
+    document
 }
 
 fn impact(incident: &Incident) -> Value {

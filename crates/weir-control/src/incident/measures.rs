@@ -8,7 +8,7 @@
 
 use weir_model::Cause;
 
-use super::entry::{ActionStatus, ActionType};
+use super::entry::{ActionStatus, ActionType, Topic};
 use super::factors::{Factor, FactorKind};
 use super::parts::{Action, Status};
 use super::state::Incident;
@@ -539,38 +539,47 @@ fn for_factor(incident: &Incident, factor: &Factor) -> Option<Draft> {
     })
 }
 
-/// What a person must still answer for the report.
-pub(super) fn questions(incident: &Incident, factors: &[Factor], actions: usize) -> Vec<String> {
+/// What a person must still answer for the report: what nothing measured, nobody stated and nobody
+/// answered.
+pub(super) fn questions(
+    incident: &Incident,
+    factors: &[Factor],
+    actions: &[Action],
+) -> Vec<String> {
     let mut ask = Vec::new();
     let clocks = incident.clocks();
-    if incident.trigger.is_none() {
+    let stated = |topic| incident.stated_about(topic).next().is_some();
+    if incident.trigger.is_none() && !stated(Topic::Trigger) {
         ask.push(
             "What set it off, and why at this time? Weir saw no trigger (deploy marker, event, \
              change of configuration)."
                 .to_owned(),
         );
     }
-    if incident.top_cause().is_none() {
+    if incident.top_cause().is_none() && !stated(Topic::RootCause) {
         ask.push(
             "What was the cause? Diagnosis names none; the evidence and what was ruled out stand \
              in section 3."
                 .to_owned(),
         );
     }
-    if factors.len() < 2 {
+    if factors.len() + incident.stated_about(Topic::Factor).count() < 2 {
         ask.push("What else made it possible or worse? The journal shows fewer than two contributing factors.".to_owned());
     }
     match &incident.measured {
+        None if stated(Topic::Impact) => {}
         None => ask.push("Who was hurt, and how many? No impact was measured.".to_owned()),
         Some(measured) => {
-            if measured.impact.users.is_none() {
+            if measured.impact.users.is_none() && !stated(Topic::Impact) {
                 ask.push(
                     "How many users were affected? No query carried a user id; with an SQL comment \
                      such as `/*user_id='42'*/` Weir counts them."
                         .to_owned(),
                 );
             }
-            if let Some(cut) = measured.cut_in_transaction.filter(|&n| n > 0) {
+            if let Some(cut) = measured.cut_in_transaction.filter(|&n| n > 0)
+                && !stated(Topic::DataLost)
+            {
                 ask.push(format!(
                     "Which of the {} cut in the middle had committed? Only the application or the \
                      database's log can tell.",
@@ -582,6 +591,7 @@ pub(super) fn questions(incident: &Incident, factors: &[Factor], actions: usize)
     if clocks.mitigated_at.is_some()
         && incident.actions_taken.is_empty()
         && !incident.decisions.iter().any(|d| d.acted)
+        && !stated(Topic::Mitigation)
     {
         ask.push("What ended it? The journal holds recovery and no action before it.".to_owned());
     }
@@ -590,13 +600,39 @@ pub(super) fn questions(incident: &Incident, factors: &[Factor], actions: usize)
     } else if clocks.acknowledged_at.is_none() {
         ask.push("Who had it? The journal holds no acknowledgement.".to_owned());
     }
-    ask.push(
-        "Why was this not seen coming, and which other pools are in the same position?".to_owned(),
-    );
-    ask.push(format!(
-        "Who owns each of the actions A1 to A{}, and by which date?",
-        actions.max(1)
-    ));
-    ask.push("Who reviews this report, without having been on call?".to_owned());
+    if !stated(Topic::WhySurprised) {
+        ask.push(
+            "Why was this not seen coming, and which other pools are in the same position?"
+                .to_owned(),
+        );
+    }
+    ask.extend(unowned(actions));
+    if incident.review.is_none() {
+        ask.push("Who reviews this report, without having been on call?".to_owned());
+    }
+    ask.retain(|question| incident.answers.iter().all(|a| a.question != *question));
     ask
+}
+
+/// The actions that nobody has, or that have no date.
+fn unowned(actions: &[Action]) -> Option<String> {
+    let open: Vec<&str> = actions
+        .iter()
+        .filter(|a| a.status.is_open() && (a.owner.is_none() || a.due.is_none()))
+        .map(|a| a.id.as_str())
+        .collect();
+    match open.as_slice() {
+        [] => None,
+        [one] if actions.len() > 1 => {
+            Some(format!("Who owns the action {one}, and by which date?"))
+        }
+        all if all.len() == actions.len() => Some(format!(
+            "Who owns each of the actions A1 to A{}, and by which date?",
+            actions.len()
+        )),
+        some => Some(format!(
+            "Who owns each of the actions {}, and by which date?",
+            some.join(", ")
+        )),
+    }
 }

@@ -3,6 +3,7 @@
 //! [`Incident::replay`] is the whole story: a pure fold. [`json::document`] is the same for
 //! programs, `crate::report` for people.
 
+pub mod clocks;
 pub mod entry;
 pub mod export;
 mod factors;
@@ -13,6 +14,8 @@ mod parts;
 mod people;
 mod state;
 mod timeline;
+mod update;
+pub mod verify;
 pub(crate) mod words;
 
 pub use factors::{Factor, FactorKind};

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use weir_model::{Evidence, Wall};
 
 use super::entry::{
-    ActionStatus, ActionText, ClockName, Entry, IncidentId, NoteKind, Role, Said, Topic,
+    ActionStatus, ActionText, By, ClockName, Entry, IncidentId, NoteKind, Role, Said, Topic,
 };
 use super::parts::{
     Action, Assignment, Check, Clocks, Correction, Escalation, GivenAnswer, OutsideAlert,
@@ -442,6 +442,51 @@ impl Incident {
         );
         row.evidence = evidence.to_vec();
         self.push(row);
+    }
+
+    /// True where people alone say when it is over: it was declared, or a person reopened it.
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Rows that the journal holds so far.
+    pub fn rows_kept(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// What somebody had to do with it, for who asks whether they can review it; `None`: nothing.
+    pub fn took_part(&self, who: &str) -> Option<String> {
+        let same = |name: &str| name.trim().eq_ignore_ascii_case(who.trim());
+        if matches!(&self.opened_by, By::Person(name) if same(name)) {
+            return Some(format!("declared {}", self.id));
+        }
+        if let Some(assignment) = self.assignments.iter().find(|a| same(&a.to)) {
+            return Some(format!("was its {}", assignment.role));
+        }
+        self.rows.iter().find_map(|row| {
+            let By::Person(name) = &row.by else {
+                return None;
+            };
+            let did = match row.kind {
+                _ if !same(name) => return None,
+                RowKind::Ack => "acknowledged it",
+                RowKind::Mitigated => "mitigated it",
+                RowKind::Resolved => "resolved it",
+                RowKind::Action | RowKind::Decision => "acted in it",
+                RowKind::Update => "told stakeholders of it",
+                RowKind::CameBack => "reopened it",
+                RowKind::Note | RowKind::Marker | RowKind::Identified
+                    if self
+                        .resolution
+                        .as_ref()
+                        .is_none_or(|over| row.seq < over.seq) =>
+                {
+                    "wrote into its timeline while it went on"
+                }
+                _ => return None,
+            };
+            Some(format!("{did} at {} UTC", time_of_day(row.at)))
+        })
     }
 
     /// Who has a role now.

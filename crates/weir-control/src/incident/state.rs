@@ -142,6 +142,8 @@ pub struct Incident {
     pub(super) corrected_clocks: BTreeMap<ClockName, Option<Wall>>,
     /// What notes tell of clocks that nothing else stopped.
     pub(super) noted_clocks: BTreeMap<ClockName, Wall>,
+    /// See [`Incident::is_held`].
+    pub(super) held: bool,
     /// Entries whose rows are typed notes, not events.
     pub(super) noted_kinds: BTreeSet<u32>,
 }
@@ -268,6 +270,7 @@ impl Incident {
             rows,
             corrected_clocks: BTreeMap::new(),
             noted_clocks: BTreeMap::new(),
+            held: *kind == Kind::Declared,
             noted_kinds: BTreeSet::new(),
         })
     }
@@ -465,6 +468,7 @@ impl Incident {
             }
             Said::Reopened { says } => {
                 self.reopened = self.reopened.saturating_add(1);
+                self.held = self.kind == Kind::Declared || matches!(entry.by, By::Person(_));
                 self.status = match self.acknowledged_by {
                     Some(_) => Status::Acknowledged,
                     None => Status::Open,

@@ -118,14 +118,15 @@ impl Incident {
         factors::factors(self)
     }
 
-    /// Proposed measures, one to ten.
+    /// Every action: those that stand in the journal, and the proposed ones, at most
+    /// [`super::ACTIONS_MAX`], that nobody took up yet.
     pub fn actions(&self) -> Vec<Action> {
         measures::actions(self, &self.factors())
     }
 
-    /// What a person must still answer. Never empty: who owns the actions is never known here.
+    /// What a person must still answer.
     pub fn questions(&self) -> Vec<String> {
-        measures::questions(self, &self.factors(), self.actions().len())
+        measures::questions(self, &self.factors(), &self.actions())
     }
 
     /// Little's law while clients waited: offered transactions per second × seconds that each

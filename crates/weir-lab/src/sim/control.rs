@@ -27,6 +27,7 @@ pub(crate) fn settings(plan: &Plan) -> CoreSettings {
         regulator: RegulatorMode::Act,
         budgets: BTreeMap::new(),
         resolve_after: Duration::from_secs(10),
+        watch_window: Duration::from_secs(15 * 60),
         kind: Kind::Drill,
         version: "simulated".to_owned(),
         io: "simulated".to_owned(),
