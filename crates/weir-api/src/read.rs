@@ -369,7 +369,7 @@ pub(crate) fn find_own(published: &Published, text: &str) -> Result<Arc<Incident
     })?;
     published.own(id).cloned().ok_or_else(|| {
         let all = published.incidents.iter().chain(&published.merged);
-        let near = nearest(id, all.map(|incident| incident.id));
+        let near = id.nearest(all.map(|incident| incident.id));
         let hint = match near {
             Some(near) => format!("did you mean {near}? "),
             None => String::new(),
@@ -380,40 +380,6 @@ pub(crate) fn find_own(published: &Published, text: &str) -> Result<Arc<Incident
             format!("{hint}GET /api/v1/incidents lists them; the newest 500 are kept at hand"),
         )
     })
-}
-
-/// The known number that was most likely meant: one digit off, too many or too few; else the
-/// newest, where the one asked for is newer still.
-fn nearest(wanted: IncidentId, known: impl Iterator<Item = IncidentId>) -> Option<IncidentId> {
-    let digits = wanted.0.to_string();
-    let known: Vec<IncidentId> = known.collect();
-    let close = known.iter().copied().find(|id| {
-        let other = id.0.to_string();
-        let (short, long) = if digits.len() <= other.len() {
-            (&digits, &other)
-        } else {
-            (&other, &digits)
-        };
-        match long.len() - short.len() {
-            0 => {
-                short
-                    .bytes()
-                    .zip(long.bytes())
-                    .filter(|(a, b)| a != b)
-                    .count()
-                    == 1
-            }
-            1 => (0..long.len()).any(|skip| {
-                long.bytes()
-                    .enumerate()
-                    .filter(|(index, _)| *index != skip)
-                    .map(|(_, byte)| byte)
-                    .eq(short.bytes())
-            }),
-            _ => false,
-        }
-    });
-    close.or_else(|| known.into_iter().max().filter(|newest| *newest < wanted))
 }
 
 /// Keys of `GET /api/v1/incidents/{id}`.

@@ -1,12 +1,17 @@
 //! The command line, as people and scripts type it.
 
+mod incident;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use weir_control::regulate::RegulatorMode;
 use weir_model::{Cause, PoolMode};
 
-use crate::journal::{ExportArgs, ImportArgs, VerifyArgs};
+pub(crate) use incident::{
+    ActionArgs, ActionCommand, DeclareArgs, DetailArgs, EndArgs, IncidentCommand, OrNever, SayArgs,
+    Who,
+};
 
 /// A PostgreSQL connection pooler that cannot be surprised by its own pool running dry.
 #[derive(Debug, Parser)]
@@ -29,7 +34,7 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Replay the founding incident on a private PostgreSQL, with real traffic; ends with the report.
     Demo(DemoArgs),
-    /// Incidents: list, show, acknowledge, annotate, resolve.
+    /// Incidents: list, show, declare, and all that people do with one until it is closed.
     #[command(subcommand)]
     Incident(IncidentCommand),
     /// Reports of incidents.
@@ -137,52 +142,6 @@ pub(crate) enum Output {
     Table,
     /// For programs.
     Json,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum IncidentCommand {
-    /// All incidents, newest first.
-    List {
-        #[command(flatten)]
-        source: Source,
-        /// Only those that are open, acknowledged, mitigated, resolved…
-        #[arg(long)]
-        status: Option<String>,
-    },
-    /// One incident: clocks, impact, causes, timeline.
-    Show {
-        /// INC-7
-        id: String,
-        #[command(flatten)]
-        source: Source,
-    },
-    /// Say that somebody has it.
-    Ack(SayArgs),
-    /// Write something into its timeline.
-    Note(SayArgs),
-    /// Declare it over.
-    Resolve(SayArgs),
-    /// Prove that the journal is as it was written; say what isn't.
-    Verify(VerifyArgs),
-    /// Write an incident's journal as a document, to keep or to import elsewhere.
-    Export(ExportArgs),
-    /// Take in a journal that was exported.
-    Import(ImportArgs),
-}
-
-/// A word about an incident.
-#[derive(Debug, Args)]
-pub(crate) struct SayArgs {
-    /// INC-7
-    pub(crate) id: String,
-    /// The words.
-    #[arg(value_name = "TEXT")]
-    pub(crate) text: Vec<String>,
-    /// Who says it [default: your login name]
-    #[arg(long)]
-    pub(crate) by: Option<String>,
-    #[command(flatten)]
-    pub(crate) source: Source,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,8 @@
 //! `weir incident …` and `weir report …`: the same words over HTTP, or read from the store's file.
 
+mod tell;
+mod told;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,24 +11,115 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Value, json};
 use weir_control::incident::entry::{Entry, IncidentId};
-use weir_control::incident::{Incident, json as incident_json};
+use weir_control::incident::{Incident, clocks, json as incident_json};
 use weir_control::record::store::{Journals, Store, StoreHealth};
 use weir_control::report;
+use weir_model::HumanDuration;
 
 use crate::Failed;
-use crate::cli::{IncidentCommand, Output, ReportCommand, SayArgs, Source};
+use crate::cli::{ActionCommand, IncidentCommand, Output, ReportCommand, Source};
 
 /// `weir incident …`.
 pub(crate) fn incident(command: IncidentCommand) -> Result<(), Failed> {
     match command {
         IncidentCommand::List { source, status } => list(&source, status.as_deref()),
-        IncidentCommand::Show { id, source } => show(&parse(&id)?, &source),
-        IncidentCommand::Ack(args) => tell("ack", args),
-        IncidentCommand::Note(args) => tell("notes", args),
-        IncidentCommand::Resolve(args) => tell("resolve", args),
+        IncidentCommand::Show { id, source } => show(parse(&id)?, &source, told::incident),
+        IncidentCommand::Action(ActionCommand::List { id, source }) => {
+            show(parse(&id)?, &source, told::actions)
+        }
+        IncidentCommand::Clocks {
+            since,
+            drills,
+            source,
+        } => clocks_of(since, drills, &source),
         IncidentCommand::Verify(args) => crate::journal::verify(&args),
         IncidentCommand::Export(args) => crate::journal::export(&args),
         IncidentCommand::Import(args) => crate::journal::import(args),
+        changing => wish(changing)?.send(),
+    }
+}
+
+/// What a command that changes something asks for.
+fn wish(command: IncidentCommand) -> Result<tell::Wish, Failed> {
+    use IncidentCommand as C;
+    match command {
+        C::List { .. }
+        | C::Show { .. }
+        | C::Clocks { .. }
+        | C::Verify(_)
+        | C::Export(_)
+        | C::Import(_) => Err(Failed::Usage("that asks for no change".to_owned())),
+        C::Declare(args) => Ok(tell::declare(*args)),
+        C::Ack(args) => tell::say("ack", args),
+        C::Note { say, at, kind } => {
+            let kind = kind.map(|kind| kind.name());
+            let more = json!({ "happened_at": tell::time(at), "kind": kind });
+            tell::with("notes", say, more)
+        }
+        C::Assign {
+            id,
+            role,
+            to,
+            text,
+            who,
+        } => {
+            let body = json!({ "role": role.name(), "to": to });
+            tell::about("assign", &id, &text, body, who)
+        }
+        C::Update {
+            id,
+            doing,
+            impact,
+            next,
+            who,
+            ..
+        } => tell::update(&id, &doing, impact, next.map(|next| next.0), who),
+        C::Mitigate(args) => tell::ended("mitigate", args),
+        C::Resolve(args) => tell::ended("resolve", args),
+        C::Review { say, anyway } => tell::with("review", say, json!({ "anyway": anyway })),
+        C::Close { say, wontdo, force } => {
+            let open = match (wontdo, force) {
+                (true, _) => "decline",
+                (false, true) => "leave",
+                (false, false) => "refuse",
+            };
+            tell::with("close", say, json!({ "open_actions": open }))
+        }
+        C::Reopen(args) => tell::say("reopen", args),
+        C::Merge {
+            id,
+            into,
+            text,
+            who,
+        } => tell::merge(&id, &into, &text, who),
+        C::Unmerge(args) => tell::say("unmerge", args),
+        C::Correct {
+            id,
+            clock,
+            to,
+            text,
+            who,
+        } => {
+            let body = json!({ "clock": clock.name(), "to": tell::correction(&to) });
+            tell::about("correct", &id, &text, body, who)
+        }
+        C::State {
+            id,
+            topic,
+            text,
+            at,
+            who,
+        } => {
+            let body = json!({ "topic": topic.name(), "happened_at": tell::time(at) });
+            tell::about("statements", &id, &text, body, who)
+        }
+        C::Answer {
+            id,
+            question,
+            text,
+            who,
+        } => tell::about("answers", &id, &text, json!({ "question": question }), who),
+        C::Action(command) => tell::action(command),
     }
 }
 
@@ -105,7 +199,8 @@ fn list(source: &Source, status: Option<&str>) -> Result<(), Failed> {
         Some((incidents, journals)) => incidents
             .values()
             .rev()
-            .filter(|i| status.is_none_or(|s| i.status.name() == s))
+            .filter(|i| !i.is_merged())
+            .filter(|i| status.is_none_or(|s| s.split(',').any(|s| s.trim() == i.status.name())))
             .map(|incident| crate::journal::document(incident, &journals))
             .collect(),
         None => {
@@ -153,116 +248,40 @@ fn list(source: &Source, status: Option<&str>) -> Result<(), Failed> {
     Ok(())
 }
 
-fn show(id: &IncidentId, source: &Source) -> Result<(), Failed> {
+fn show(id: IncidentId, source: &Source, tell: fn(&Value) -> String) -> Result<(), Failed> {
     let document: Value = match read_file(source)? {
-        Some((incidents, journals)) => crate::journal::document(find(&incidents, *id)?, &journals),
+        Some((incidents, journals)) => crate::journal::document(find(&incidents, id)?, &journals),
         None => get(source, &format!("/api/v1/incidents/{id}"))?,
     };
+    let shown = text(&document["id"]);
+    if shown != id.to_string() {
+        eprintln!("{id} was merged into {shown}, which is shown");
+    }
     if source.output == Output::Json {
         crate::say(&pretty(&document));
     } else {
-        crate::say(&told(&document));
+        crate::say(&tell(&document));
     }
     Ok(())
 }
 
-/// An incident on a terminal.
-fn told(d: &Value) -> String {
-    let mut out = format!(
-        "{}  {}  {}  {}\n{}\n\n",
-        text(&d["id"]),
-        text(&d["status"]),
-        text(&d["severity"]),
-        text(&d["level"]),
-        text(&d["title"])
-    );
-    let c = &d["clocks"];
-    out.push_str(&format!("started    {}\n", text(&c["impact_started_at"])));
-    for (name, at, s) in [
-        ("detected", "detected_at", "detect_s"),
-        ("named", "cause_named_at", "name_cause_s"),
-        ("acked", "acknowledged_at", "acknowledge_s"),
-        ("mitigated", "mitigated_at", "mitigate_s"),
-        ("resolved", "resolved_at", "resolve_s"),
-    ] {
-        match c[s].as_f64() {
-            Some(s) => out.push_str(&format!("{name:<10} {}  (+{s:.1} s)\n", text(&c[at]))),
-            None => out.push_str(&format!("{name:<10} not yet\n")),
+fn clocks_of(since: HumanDuration, drills: bool, source: &Source) -> Result<(), Failed> {
+    let document = match from_file(source)? {
+        Some(incidents) => {
+            let (_, now) = crate::clock::zero();
+            let from = now.before(since.0);
+            let all: Vec<&Incident> = incidents.values().collect();
+            clocks::document(&clocks::over(&all, from, drills), from, drills)
         }
-    }
-    let i = &d["impact"];
-    out.push_str(&format!(
-        "\nimpact     {} of {} transactions delayed, {} failed\n",
-        i["transactions_delayed"], i["transactions"], i["transactions_failed"]
-    ));
-    if i["users"].is_null() {
-        out.push_str("           users: not measured\n");
+        None => get(
+            source,
+            &format!("/api/v1/incidents/clocks?since={since}&drills={drills}"),
+        )?,
+    };
+    if source.output == Output::Json {
+        crate::say(&pretty(&document));
     } else {
-        out.push_str(&format!(
-            "           {} of {} users\n",
-            i["users_affected"], i["users"]
-        ));
-    }
-    for (n, cause) in d["causes"].as_array().into_iter().flatten().enumerate() {
-        out.push_str(&format!(
-            "\ncause {}    {} ({:.0} %)\n           {}\n",
-            n + 1,
-            text(&cause["cause"]),
-            cause["confidence"].as_f64().unwrap_or(0.0) * 100.0,
-            text(&cause["says"])
-        ));
-        out.push_str(&format!(
-            "           do: {}\n",
-            text(&cause["remedy"]["says"])
-        ));
-    }
-    for ruled in d["ruled_out"].as_array().into_iter().flatten() {
-        out.push_str(&format!(
-            "not        {}: {}\n",
-            text(&ruled["cause"]),
-            text(&ruled["says"])
-        ));
-    }
-    out.push_str("\ntimeline\n");
-    for row in d["timeline"].as_array().into_iter().flatten() {
-        let at: String = text(&row["at"]).chars().skip(11).take(12).collect();
-        out.push_str(&format!(
-            "  {at}  {:<10} {}\n",
-            text(&row["kind"]),
-            text(&row["says"])
-        ));
-    }
-    if let Some(says) = d["journal"]["says"].as_str() {
-        out.push_str(&format!("DAMAGED    {says}\n"));
-    }
-    for question in d["questions"].as_array().into_iter().flatten() {
-        out.push_str(&format!("?          {}\n", text(question)));
-    }
-    out
-}
-
-fn tell(what: &str, args: SayArgs) -> Result<(), Failed> {
-    let id = parse(&args.id)?;
-    if args.source.store.is_some() {
-        return Err(Failed::Usage(
-            "weir incident: --store only reads; to change an incident, ask the running Weir (--api)".to_owned(),
-        ));
-    }
-    let by = who(args.by);
-    let body = json!({ "by": by, "text": args.text.join(" ") });
-    let answer = post(
-        &args.source,
-        &format!("/api/v1/incidents/{id}/{what}"),
-        &body,
-    )?;
-    if args.source.output == Output::Json {
-        crate::say(&pretty(&answer));
-    } else {
-        let says = answer
-            .get("says")
-            .or(answer.get("done"))
-            .map_or("done", text);
-        eprintln!("{says}");
+        crate::say(&told::clocks(&document));
     }
     Ok(())
 }
@@ -271,10 +290,8 @@ fn tell(what: &str, args: SayArgs) -> Result<(), Failed> {
 pub(crate) fn who(by: Option<String>) -> String {
     let environment = crate::clock::environment();
     let login = || {
-        environment
-            .get("USER")
-            .or(environment.get("LOGNAME"))
-            .cloned()
+        let name = environment.get("USER").or(environment.get("LOGNAME"));
+        name.cloned()
     };
     by.or_else(login)
         .unwrap_or_else(|| "somebody at a terminal".to_owned())
@@ -284,10 +301,15 @@ pub(crate) fn parse(id: &str) -> Result<IncidentId, Failed> {
     id.parse().map_err(Failed::Usage)
 }
 
+/// The incident with this number, or the one that speaks for it.
 fn find(incidents: &BTreeMap<IncidentId, Incident>, id: IncidentId) -> Result<&Incident, Failed> {
-    incidents
-        .get(&id)
-        .ok_or_else(|| anyhow!("there is no {id}; `weir incident list` shows what there is").into())
+    let survivor = id.survivor(|id| incidents.get(&id));
+    incidents.get(&survivor).ok_or_else(|| {
+        let hint = id
+            .nearest(incidents.keys().copied())
+            .map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        anyhow!("there is no {id}{hint} `weir incident list` shows what there is").into()
+    })
 }
 
 /// Incidents of the store's file, if one was named.
@@ -297,6 +319,7 @@ fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, 
 
 type FromFile = (BTreeMap<IncidentId, Incident>, Arc<Journals>);
 
+/// The same, with how their journals are.
 fn read_file(source: &Source) -> Result<Option<FromFile>, Failed> {
     let Some(path) = &source.store else {
         return Ok(None);
@@ -378,8 +401,13 @@ fn request(
         if !status.is_success() {
             let says = serde_json::from_str::<Value>(&text).ok().and_then(|v| {
                 let error = v.get("error")?;
-                let hint = error.get("hint").and_then(Value::as_str).unwrap_or_default();
-                Some(format!("{} {hint}", error.get("message")?.as_str()?))
+                let message = error.get("message")?.as_str()?;
+                // A refusal says itself what is possible now.
+                let hint = match error.get("code").and_then(Value::as_str) {
+                    Some("not_now") => "",
+                    _ => error.get("hint").and_then(Value::as_str).unwrap_or_default(),
+                };
+                Some(format!("{message}\n    {hint}"))
             });
             bail!("{}", says.map_or_else(|| format!("{status}: {text}"), |s| s.trim().to_owned()));
         }

@@ -9,6 +9,7 @@ mod demo;
 mod incident;
 mod journal;
 mod run;
+mod when;
 mod wiring;
 
 use std::process::ExitCode;

@@ -148,7 +148,7 @@ async fn control(
         regulator: config.regulator,
         budgets: config.budgets.clone(),
         resolve_after: config.resolve_after,
-        watch_window: Duration::from_secs(15 * 60),
+        watch_window: config.watch_window,
         kind: config.incident_kind,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         io,

@@ -13,6 +13,42 @@ use crate::record::window::{ImpactWindow, PoolWindow};
 #[serde(transparent)]
 pub struct IncidentId(pub u64);
 
+impl IncidentId {
+    /// The known number that was most likely meant: one digit off, too many or too few; else the
+    /// newest, where this one is newer still.
+    pub fn nearest(self, known: impl Iterator<Item = IncidentId>) -> Option<IncidentId> {
+        let digits = self.0.to_string();
+        let known: Vec<IncidentId> = known.collect();
+        let close = known.iter().copied().find(|id| {
+            let other = id.0.to_string();
+            let (short, long) = if digits.len() <= other.len() {
+                (&digits, &other)
+            } else {
+                (&other, &digits)
+            };
+            match long.len() - short.len() {
+                0 => {
+                    short
+                        .bytes()
+                        .zip(long.bytes())
+                        .filter(|(a, b)| a != b)
+                        .count()
+                        == 1
+                }
+                1 => (0..long.len()).any(|skip| {
+                    long.bytes()
+                        .enumerate()
+                        .filter(|(index, _)| *index != skip)
+                        .map(|(_, byte)| byte)
+                        .eq(short.bytes())
+                }),
+                _ => false,
+            }
+        });
+        close.or_else(|| known.into_iter().max().filter(|newest| *newest < self))
+    }
+}
+
 impl std::fmt::Display for IncidentId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "INC-{}", self.0)

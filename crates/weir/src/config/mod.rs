@@ -23,6 +23,8 @@ pub(crate) use fault::Faults;
 use reader::{Reader, Section, kind};
 
 /// What a pool with `size = "auto"` begins with, until the database has taught better.
+/// A relapse this soon after the end is the same incident.
+const WATCH_WINDOW: Duration = Duration::from_secs(15 * 60);
 const SIZE_INITIAL: u32 = 8;
 
 /// Where to deliver.
@@ -56,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) budgets: BTreeMap<Arc<str>, u32>,
     pub(crate) regulator: RegulatorMode,
     pub(crate) resolve_after: Duration,
+    pub(crate) watch_window: Duration,
     pub(crate) incident_kind: Kind,
     pub(crate) notify: Vec<NotifyTarget>,
 }
@@ -79,6 +82,7 @@ impl Config {
             budgets: BTreeMap::new(),
             regulator: RegulatorMode::Recommend,
             resolve_after: Duration::from_secs(60),
+            watch_window: WATCH_WINDOW,
             incident_kind: Kind::Real,
             notify: Vec::new(),
         }
@@ -357,6 +361,7 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
         resolve_after: incident
             .duration("resolve_after")
             .unwrap_or(Duration::from_secs(60)),
+        watch_window: incident.duration("watch_window").unwrap_or(WATCH_WINDOW),
         incident_kind,
         notify: notify_of(reader, document),
     })

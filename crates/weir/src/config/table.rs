@@ -303,6 +303,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     s(
         "incident",
+        "watch_window",
+        None,
+        "\"15min\"",
+        "What comes back this soon after it was resolved re-opens the old incident; 0s: never.",
+    ),
+    s(
+        "incident",
         "kind",
         None,
         "\"real\"",
