@@ -607,10 +607,7 @@ fn told(dir: &Path) -> Vec<Entry> {
     });
     store.close();
     written.sort_by_key(|entry| (entry.incident, entry.seq));
-    // As they read back: a number in JSON may differ in its last bit.
-    let report = Store::open(&dir.join("weir.db")).1;
-    assert_eq!(report.entries.len(), written.len());
-    report.entries
+    written
 }
 
 fn flip_file(stride: usize) {
