@@ -95,9 +95,12 @@ pub(crate) async fn done(
                 "incident": incident.map(|id| spoken_for(id).to_string()),
             })))
         }
-        Answer::Declared(..) | Answer::Samples(_) | Answer::Snapshot(_) | Answer::Document(_) => {
-            Err(read::wrong_answer())
-        }
+        Answer::Declared(..)
+        | Answer::Samples(_)
+        | Answer::Snapshot(_)
+        | Answer::Document(_)
+        | Answer::Journal(_)
+        | Answer::Imported(_) => Err(read::wrong_answer()),
     }
 }
 

@@ -135,6 +135,10 @@ pub(crate) fn status(published: &Published) -> Value {
         "update_overdue_s": overdue.iter().filter_map(|o| o["update_overdue_s"].as_f64()).reduce(f64::max),
         "store": status.store,
         "store_ok": status.store_ok,
+        "journal": {
+            "intact": published.journals.is_intact(),
+            "says": published.journals.says(),
+        },
         "watch": status.watch,
         "listen": status.listen,
         "draining": status.draining,

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use weir_control::handle::{Answer, Ask, Published};
 use weir_control::incident::entry::IncidentId;
-use weir_control::incident::json::document;
 use weir_control::incident::{Incident, Status, clocks};
 use weir_control::report;
 use weir_model::{HumanDuration, PoolKey, Wall};
 
 use crate::fault::ApiFault;
+use crate::journal::document;
 use crate::metrics::{self, Format};
 use crate::process::Process;
 use crate::server::Api;
@@ -271,7 +271,7 @@ pub(crate) async fn decisions(
 }
 
 /// Makes a large document on a thread of its own.
-async fn aside(
+pub(crate) async fn aside(
     api: &Api,
     kind: &'static str,
     make: impl FnOnce() -> String + Send + 'static,
@@ -346,7 +346,10 @@ pub(crate) async fn incidents(
         .cloned()
         .collect();
     aside(&api, JSON, move || {
-        let documents: Value = listed.iter().map(|incident| document(incident)).collect();
+        let documents: Value = listed
+            .iter()
+            .map(|incident| document(incident, &published.journals))
+            .collect();
         documents.to_string()
     })
     .await
@@ -453,7 +456,10 @@ pub(crate) async fn incident(
         find_incident(&published, &id)?
     };
     let shown = Arc::clone(&incident);
-    let response = aside(&api, JSON, move || document(&shown).to_string()).await?;
+    let response = aside(&api, JSON, move || {
+        document(&shown, &published.journals).to_string()
+    })
+    .await?;
     Ok(spoken_for(response, &id, &incident))
 }
 
@@ -471,12 +477,18 @@ pub(crate) async fn report(
     asked: Asked<ReportQuery>,
 ) -> Result<Response, ApiFault> {
     let asked = query(asked, "format")?;
-    let incident = find_incident(&api.handle.now(), &id)?;
+    let published = api.handle.now();
+    let incident = find_incident(&published, &id)?;
     let format = asked.format.as_deref().unwrap_or("md");
     let (kind, make): (_, fn(&Incident) -> String) = match format {
         "md" | "markdown" => ("text/markdown; charset=utf-8", report::markdown),
         "html" => ("text/html; charset=utf-8", report::html),
-        "json" => (JSON, |incident| document(incident).to_string()),
+        "json" => {
+            return aside(&api, JSON, move || {
+                document(&incident, &published.journals).to_string()
+            })
+            .await;
+        }
         other => {
             return Err(ApiFault::bad(
                 "bad_format",

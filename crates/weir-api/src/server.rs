@@ -22,7 +22,7 @@ use crate::fault::ApiFault;
 use crate::guard::{self, Guard};
 use crate::ingest::{self, Ingest};
 use crate::lifecycle::{self, wishes};
-use crate::{act, listen, read, silences};
+use crate::{act, journal, listen, read, silences};
 
 /// Bodies above this are refused with 413.
 const BODY_MAX: usize = 64 * 1024;
@@ -201,6 +201,11 @@ fn routes() -> Routes {
         read(
             "/api/v1/incidents/{id}/escalation",
             get(silences::escalation),
+        ),
+        read("/api/v1/incidents/{id}/journal", get(journal::export)),
+        write(
+            "/api/v1/incidents/import",
+            post(journal::import).layer(DefaultBodyLimit::max(journal::BODY_MAX)),
         ),
         write("/api/v1/orders", post(act::order)),
         write(

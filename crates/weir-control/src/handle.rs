@@ -20,6 +20,7 @@ use crate::incident::Incident;
 use crate::incident::entry::{Entry, IncidentId};
 use crate::notify::outside::{FromOutside, Marker};
 use crate::notify::silence::Silence;
+use crate::record::store::{Imported, Journal, Journals};
 use crate::regulate::{Decision, RegulatorMode};
 
 pub use wishes::{ActionDetails, Declaration, DetectedBy, NewAction, OpenActions, Wish};
@@ -152,6 +153,8 @@ pub struct Published {
     pub silences: Vec<Silence>,
     /// What was changed on purpose, oldest first.
     pub markers: Vec<Marker>,
+    /// How the journals are, and which are damaged.
+    pub journals: Arc<Journals>,
 }
 
 impl Published {
@@ -271,6 +274,18 @@ pub enum Ask {
         /// To.
         to: Wall,
     },
+    /// An incident's journal, with its hashes.
+    Journal {
+        /// Which incident.
+        id: IncidentId,
+    },
+    /// Take in a journal that was proven by [`crate::incident::export::read`].
+    Import {
+        /// Who.
+        by: String,
+        /// What.
+        journal: Box<Journal>,
+    },
     /// All clients and servers of the data plane.
     Snapshot,
     /// The answer to a console client: complete backend messages.
@@ -295,6 +310,10 @@ pub enum Answer {
     Snapshot(Arc<Snapshot>),
     /// It was done, and there is more to say than a sentence.
     Document(serde_json::Value),
+    /// To `Journal`.
+    Journal(Box<Journal>),
+    /// To `Import`.
+    Imported(Imported),
 }
 
 /// Why an [`Ask`] got no answer.

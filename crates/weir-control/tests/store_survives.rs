@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use weir_control::incident::entry::{By, Entry, IncidentId, Said};
-use weir_control::record::store::{Store, StoreError, StoreHealth, StoredDecision};
-use weir_model::Wall;
+use weir_control::record::store::{
+    Store, StoreError, StoreHealth, StoreSettings, StoredDecision, read_journal, verify,
+};
+use weir_model::{Evidence, Wall};
 
 const CHILD: &str = "WEIR_TEST_STORE";
 
@@ -182,7 +184,13 @@ fn a_damaged_page_in_the_middle_is_noticed_at_opening() {
 #[test]
 fn a_full_file_keeps_entries_in_memory_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open_bounded(&dir.path().join("weir.db"), 200_000);
+    let (store, _) = Store::open_with(
+        &dir.path().join("weir.db"),
+        &StoreSettings {
+            bytes_max: 200_000,
+            ..StoreSettings::default()
+        },
+    );
     let mut refused = 0;
     for seq in 1..=200 {
         match store.append(&entry(1, seq)) {
@@ -203,6 +211,89 @@ fn a_full_file_keeps_entries_in_memory_and_says_so() {
     assert_eq!((waiting, lost), (refused, 0));
     assert!(reason.contains("full"), "{reason}");
     assert_eq!(store.load().len(), 200, "what waits is read all the same");
+    // What is on disk is whole.
+    let on_disk = 200 - refused;
+    let path = dir.path().join("weir.db");
+    let verdict = verify(&path, None).unwrap();
+    assert!(verdict.is_intact(), "{verdict:#?}");
+    assert_eq!(verdict.entries, on_disk as u64);
+    let journals = store.journals();
+    assert_eq!(journals.incidents[&IncidentId(1)].entries as usize, on_disk);
+    store.close();
+    // With room again, it goes on where the disk stopped; a gap is refused.
+    let (store, report) = Store::open(&path);
+    assert_eq!(report.says, Vec::<String>::new());
+    let next = on_disk as u32 + 1;
+    let gap = store.append(&entry(1, next + 1));
+    assert!(
+        matches!(&gap, Err(StoreError::NotKept(why)) if why.contains("can't follow it")),
+        "{gap:?}"
+    );
+    assert_eq!(store.append(&entry(1, next)), Ok(()));
+    store.close();
+    assert!(verify(&path, None).unwrap().is_intact());
+}
+
+#[test]
+fn an_entry_that_could_not_be_read_back_is_refused() {
+    let store = Store::in_memory();
+    let not_a_number = Evidence {
+        says: String::new(),
+        metric: String::new(),
+        value: f64::NAN,
+        baseline: None,
+        query: String::new(),
+        from: Wall::from_micros(0),
+        to: Wall::from_micros(0),
+    };
+    let entry = Entry {
+        said: Said::Action {
+            says: String::new(),
+            evidence: vec![not_a_number],
+        },
+        ..entry(1, 1)
+    };
+    let refused = store.append(&entry);
+    assert!(
+        matches!(&refused, Err(StoreError::NotKept(why)) if why.contains("read back")),
+        "{refused:?}"
+    );
+}
+
+/// Needs to be root in a place that allows mounts: root may write where the mode says nobody may.
+#[test]
+fn a_disk_that_can_only_be_read_is_memory_only_and_can_still_be_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = |args: &[&str]| {
+        let done = Command::new(args[0])
+            .args(&args[1..])
+            .arg(dir.path())
+            .stderr(Stdio::null())
+            .status();
+        done.is_ok_and(|status| status.success())
+    };
+    if !mount(&["mount", "-t", "tmpfs", "-o", "size=4m", "weir-test"]) {
+        eprintln!("not run: no tmpfs can be mounted here");
+        return;
+    }
+    let path = dir.path().join("weir.db");
+    filled(&path, 30);
+    let read_only = mount(&["mount", "-o", "remount,ro"]);
+    let (store, report) = Store::open(&path);
+    let kept = store.append(&entry(1, 31));
+    let verdict = verify(&path, None);
+    let journal = read_journal(&path, IncidentId(1));
+    drop(store);
+    let unmounted = mount(&["umount", "-l"]);
+    assert!(read_only && unmounted);
+    let StoreHealth::MemoryOnly { reason } = &report.health else {
+        panic!("{:?}", report.health);
+    };
+    assert!(reason.contains("weir.db"), "{reason}");
+    assert!(kept.is_err(), "{kept:?}");
+    let verdict = verdict.unwrap();
+    assert!(verdict.is_intact() && verdict.entries == 30, "{verdict:#?}");
+    assert_eq!(journal.unwrap().len(), 30);
 }
 
 /// Needs to be root in a place that allows mounts; elsewhere the bound on the file stands in for it,

@@ -5,13 +5,14 @@ mod told;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Value, json};
 use weir_control::incident::entry::{Entry, IncidentId};
 use weir_control::incident::{Incident, clocks, json as incident_json};
-use weir_control::record::store::{Store, StoreHealth};
+use weir_control::record::store::{Journals, Store, StoreHealth};
 use weir_control::report;
 use weir_model::HumanDuration;
 
@@ -31,6 +32,9 @@ pub(crate) fn incident(command: IncidentCommand) -> Result<(), Failed> {
             drills,
             source,
         } => clocks_of(since, drills, &source),
+        IncidentCommand::Verify(args) => crate::journal::verify(&args),
+        IncidentCommand::Export(args) => crate::journal::export(&args),
+        IncidentCommand::Import(args) => crate::journal::import(args),
         changing => wish(changing)?.send(),
     }
 }
@@ -39,9 +43,12 @@ pub(crate) fn incident(command: IncidentCommand) -> Result<(), Failed> {
 fn wish(command: IncidentCommand) -> Result<tell::Wish, Failed> {
     use IncidentCommand as C;
     match command {
-        C::List { .. } | C::Show { .. } | C::Clocks { .. } => {
-            Err(Failed::Usage("that is for looking".to_owned()))
-        }
+        C::List { .. }
+        | C::Show { .. }
+        | C::Clocks { .. }
+        | C::Verify(_)
+        | C::Export(_)
+        | C::Import(_) => Err(Failed::Usage("that asks for no change".to_owned())),
         C::Declare(args) => Ok(tell::declare(*args)),
         C::Ack(args) => tell::say("ack", args),
         C::Note { say, at, kind } => {
@@ -188,13 +195,13 @@ fn write_charts(source: &Source, id: IncidentId, dir: &Path) -> Result<Vec<PathB
 }
 
 fn list(source: &Source, status: Option<&str>) -> Result<(), Failed> {
-    let documents: Vec<Value> = match from_file(source)? {
-        Some(incidents) => incidents
+    let documents: Vec<Value> = match read_file(source)? {
+        Some((incidents, journals)) => incidents
             .values()
             .rev()
             .filter(|i| !i.is_merged())
             .filter(|i| status.is_none_or(|s| s.split(',').any(|s| s.trim() == i.status.name())))
-            .map(incident_json::document)
+            .map(|incident| crate::journal::document(incident, &journals))
             .collect(),
         None => {
             let query = status.map(|s| format!("?status={s}")).unwrap_or_default();
@@ -242,8 +249,8 @@ fn list(source: &Source, status: Option<&str>) -> Result<(), Failed> {
 }
 
 fn show(id: IncidentId, source: &Source, tell: fn(&Value) -> String) -> Result<(), Failed> {
-    let document: Value = match from_file(source)? {
-        Some(incidents) => incident_json::document(find(&incidents, id)?),
+    let document: Value = match read_file(source)? {
+        Some((incidents, journals)) => crate::journal::document(find(&incidents, id)?, &journals),
         None => get(source, &format!("/api/v1/incidents/{id}"))?,
     };
     let shown = text(&document["id"]);
@@ -279,20 +286,18 @@ fn clocks_of(since: HumanDuration, drills: bool, source: &Source) -> Result<(), 
     Ok(())
 }
 
-/// Who says it: as given, or who is logged in.
-pub(crate) fn login_name(given: Option<String>) -> String {
+/// Who acts: as said, or as logged in.
+pub(crate) fn who(by: Option<String>) -> String {
     let environment = crate::clock::environment();
-    given
-        .or_else(|| {
-            environment
-                .get("USER")
-                .or(environment.get("LOGNAME"))
-                .cloned()
-        })
+    let login = || {
+        let name = environment.get("USER").or(environment.get("LOGNAME"));
+        name.cloned()
+    };
+    by.or_else(login)
         .unwrap_or_else(|| "somebody at a terminal".to_owned())
 }
 
-fn parse(id: &str) -> Result<IncidentId, Failed> {
+pub(crate) fn parse(id: &str) -> Result<IncidentId, Failed> {
     id.parse().map_err(Failed::Usage)
 }
 
@@ -309,15 +314,25 @@ fn find(incidents: &BTreeMap<IncidentId, Incident>, id: IncidentId) -> Result<&I
 
 /// Incidents of the store's file, if one was named.
 fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, Failed> {
+    Ok(read_file(source)?.map(|(incidents, _)| incidents))
+}
+
+type FromFile = (BTreeMap<IncidentId, Incident>, Arc<Journals>);
+
+/// The same, with how their journals are.
+fn read_file(source: &Source) -> Result<Option<FromFile>, Failed> {
     let Some(path) = &source.store else {
         return Ok(None);
     };
     if !path.exists() {
         return Err(anyhow!("there is no file {}", path.display()).into());
     }
-    let (_, report) = Store::open(path);
+    let (store, report) = Store::open(path);
     if let StoreHealth::MemoryOnly { reason } = report.health {
         return Err(anyhow!("can't read {}: {reason}", path.display()).into());
+    }
+    for says in &report.says {
+        eprintln!("weir: {says}");
     }
     let mut journals: BTreeMap<IncidentId, Vec<Entry>> = BTreeMap::new();
     for entry in report.entries {
@@ -333,7 +348,7 @@ fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, 
             Err(fault) => eprintln!("weir: {id} can't be read: {fault}"),
         }
     }
-    Ok(Some(incidents))
+    Ok(Some((incidents, store.journals())))
 }
 
 pub(crate) fn get(source: &Source, path: &str) -> Result<Value, Failed> {
@@ -341,7 +356,7 @@ pub(crate) fn get(source: &Source, path: &str) -> Result<Value, Failed> {
     Ok(serde_json::from_str(&body).context("the API's answer is not JSON")?)
 }
 
-fn get_text(source: &Source, path: &str) -> Result<String, Failed> {
+pub(crate) fn get_text(source: &Source, path: &str) -> Result<String, Failed> {
     request(source, reqwest::Method::GET, path, None)
 }
 

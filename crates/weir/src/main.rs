@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod demo;
 mod incident;
+mod journal;
 mod outside;
 mod run;
 mod when;

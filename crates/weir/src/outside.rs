@@ -6,7 +6,7 @@ use weir_model::Wall;
 
 use crate::Failed;
 use crate::cli::{MarkerArgs, NotifyCommand, Output, SilenceCommand, Source};
-use crate::incident::{get, login_name, post, pretty, request, text};
+use crate::incident::{get, post, pretty, request, text, who};
 
 /// `weir silence …`.
 pub(crate) fn silence(command: SilenceCommand) -> Result<(), Failed> {
@@ -29,7 +29,7 @@ pub(crate) fn silence(command: SilenceCommand) -> Result<(), Failed> {
                 ));
             }
             let body = json!({
-                "by": login_name(by),
+                "by": who(by),
                 "why": why,
                 "for": lasts,
                 "from": from,
@@ -50,7 +50,7 @@ pub(crate) fn silence(command: SilenceCommand) -> Result<(), Failed> {
         }
         SilenceCommand::List { source } => list(&source),
         SilenceCommand::End { id, by, source } => {
-            let body = json!({ "by": login_name(by) });
+            let body = json!({ "by": who(by) });
             let path = format!("/api/v1/silences/{}", plain(&id)?);
             let answer = request(&source, reqwest::Method::DELETE, &path, Some(&body))?;
             told(&source, &answer)
@@ -117,7 +117,7 @@ pub(crate) fn notify(command: NotifyCommand) -> Result<(), Failed> {
         by,
         source,
     } = command;
-    let body = json!({ "channel": channel, "by": login_name(by) });
+    let body = json!({ "channel": channel, "by": who(by) });
     let answer = post(&source, "/api/v1/notify/test", &body)?;
     if source.output == Output::Json {
         crate::say(&pretty(&answer));
@@ -137,7 +137,7 @@ pub(crate) fn marker(args: MarkerArgs) -> Result<(), Failed> {
         "what": args.what.join(" "),
         "version": args.version.unwrap_or_default(),
         "at": args.at.as_deref().map(time).transpose()?,
-        "by": login_name(args.by),
+        "by": who(args.by),
         "link": args.link,
     });
     let answer = post(&args.source, "/api/v1/markers", &body)?;

@@ -267,6 +267,7 @@ pub(crate) fn published() -> Published {
         decisions: vec![Arc::new(decision())],
         silences: Vec::new(),
         markers: Vec::new(),
+        journals: Default::default(),
     }
 }
 

@@ -699,7 +699,7 @@ impl Core {
         }
     }
 
-    fn forget_oldest(&mut self) {
+    pub(super) fn forget_oldest(&mut self) {
         while self.incidents.len() > INCIDENTS_KEPT {
             let oldest = self.incidents.keys().copied().find(|id| {
                 let ongoing = self

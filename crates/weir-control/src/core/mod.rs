@@ -15,6 +15,7 @@
 
 mod asks;
 mod chart;
+mod import;
 mod lifecycle;
 mod live;
 mod moves;
@@ -25,6 +26,8 @@ mod restore;
 mod sizing;
 mod verifying;
 mod wishes;
+
+pub(crate) use import::Reserved;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

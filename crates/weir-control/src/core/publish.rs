@@ -34,6 +34,8 @@ impl Core {
             decisions: self.decisions.iter().rev().cloned().collect(),
             silences: self.outside.silences.clone(),
             markers: self.outside.markers.iter().cloned().collect(),
+            // The plane knows the store.
+            journals: Default::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod called;
 pub mod clocks;
 pub mod entry;
+pub mod export;
 mod factors;
 pub mod json;
 mod measures;

@@ -5,6 +5,7 @@ use weir_control::incident::entry::{ActionType, ClockName, NoteKind, Role, Topic
 use weir_model::{HumanDuration, Level, Severity};
 
 use super::Source;
+use crate::journal::{ExportArgs, ImportArgs, VerifyArgs};
 use crate::when::When;
 
 #[derive(Debug, Subcommand)]
@@ -174,6 +175,12 @@ pub(crate) enum IncidentCommand {
         #[command(flatten)]
         source: Source,
     },
+    /// Prove that the journal is as it was written; say what isn't.
+    Verify(VerifyArgs),
+    /// Write an incident's journal as a document, to keep or to import elsewhere.
+    Export(ExportArgs),
+    /// Take in a journal that was exported.
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Subcommand)]

@@ -37,7 +37,7 @@ impl Wish {
                     .to_owned(),
             ));
         }
-        self.body["by"] = json!(super::login_name(self.who.by.clone()));
+        self.body["by"] = json!(super::who(self.who.by.clone()));
         let answer = post(source, &self.path, &self.body)?;
         if source.output == Output::Json {
             crate::say(&pretty(&answer));

@@ -14,6 +14,10 @@ pub(super) fn incident(d: &Value) -> String {
         text(&d["level"]),
         text(&d["title"])
     );
+    // Before anything that may not be true.
+    if let Some(says) = d["journal"]["says"].as_str() {
+        out.push_str(&format!("DAMAGED    {says}\n\n"));
+    }
     merged(&mut out, d);
     clocks_of_one(&mut out, d);
     people(&mut out, d);
