@@ -160,7 +160,7 @@ fn line(line: &Line) -> String {
     let mut out = String::new();
     for inline in &line.0 {
         match inline {
-            Inline::Text(text) => out.push_str(&escaped(text)),
+            Inline::Text(text) | Inline::Told(text) => out.push_str(&escaped(text)),
             Inline::Strong(text) => {
                 let _ = write!(out, "<strong>{}</strong>", escaped(text));
             }
@@ -183,8 +183,17 @@ fn line(line: &Line) -> String {
 fn reference(cited: &Cited) -> String {
     match cited {
         Cited::Evidence(n) => format!("<a href=\"#e{n}\">{cited}</a>"),
-        Cited::Journal(_) => cited.to_string(),
+        Cited::Journal(_) | Cited::Whole(_) => cited.to_string(),
     }
+}
+
+/// Blocks without the page around them.
+pub(super) fn body(blocks: &[Block]) -> String {
+    let mut out = String::new();
+    for block in blocks {
+        render_block(block, &mut out);
+    }
+    out
 }
 
 /// Text and attribute values alike.

@@ -18,16 +18,25 @@ pub(super) fn render(document: &Document) -> String {
         }
         out.push('\n');
     }
-    out.push_str("---\n");
-    for block in &document.blocks {
-        out.push('\n');
+    out.push_str("---\n\n");
+    out.push_str(&body(&document.blocks));
+    out
+}
+
+/// Blocks without front matter.
+pub(super) fn body(blocks: &[Block]) -> String {
+    let mut out = String::new();
+    for (index, block) in blocks.iter().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
         render_block(block, &mut out);
     }
     out
 }
 
 /// A YAML double-quoted scalar; JSON's strings are a subset of them.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::String(super::doc::printable(text)).to_string()
 }
 
@@ -99,11 +108,11 @@ fn push_row(cells: &[String], out: &mut String) {
     out.push('\n');
 }
 
-fn line(line: &Line) -> String {
+pub(super) fn line(line: &Line) -> String {
     let mut out = String::new();
     for inline in &line.0 {
         match inline {
-            Inline::Text(text) => out.push_str(&escaped(text)),
+            Inline::Text(text) | Inline::Told(text) => out.push_str(&escaped(text)),
             Inline::Strong(text) => out.push_str(&format!("**{}**", escaped(text.trim()))),
             Inline::Emphasis(text) => out.push_str(&format!("*{}*", escaped(text.trim()))),
             Inline::Code(text) => out.push_str(&code(text)),
@@ -121,7 +130,7 @@ fn line(line: &Line) -> String {
 
 /// Text that Markdown leaves as it is. Only what could mean something is escaped, so that the
 /// source stays readable: an underscore between letters (`idle_in_transaction`) means nothing.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::with_capacity(text.len());
     for (i, &c) in chars.iter().enumerate() {

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use weir_model::Wall;
+
 use super::Draft;
 use super::by_words;
 use super::chart;
-use super::doc::{Block, Line, Table};
-use crate::incident::entry::ChartPoint;
+use super::doc::{Block, Cited, Line, Table};
+use crate::incident::entry::{By, ChartPoint, Topic};
 use crate::incident::words::{
     count, date, duration, offset, seconds, time_of_day, time_of_day_tenths, trimmed,
 };
@@ -19,15 +21,25 @@ const DATA_ROWS: usize = 40;
 
 pub(super) fn write(draft: &mut Draft<'_>) {
     draft.heading("2. Timeline");
-    let rows = draft.incident.timeline();
+    let mut rows = draft.incident.timeline();
+    rows.extend(lead_up(draft));
+    rows.extend(missing(draft));
+    rows.sort_by_key(|row| row.at);
+    let first_day = rows.first().map_or(draft.clocks.impact_started_at, |row| row.at);
+    draft.para(Line::of(format!(
+        "All times are UTC, on {} until a row names another day.",
+        date(first_day)
+    )));
     let mut left_out = u64::from(draft.incident.rows_dropped);
     let mut untagged = 0;
     let onset = draft.clocks.impact_started_at;
-    let mut day = date(onset);
+    let mut day = date(first_day);
     let mut shown: Vec<&Row> = Vec::new();
     let mut cells = Vec::new();
     for row in &rows {
-        if row.kind.tag().is_none() {
+        // What part 4 tells as done has its row here, however many rows there are.
+        let deed = row.kind == RowKind::Action || row.kind == RowKind::Decision;
+        if row.kind.tag().is_none() && !(deed && untagged < 2 * ROWS_SHOWN) {
             untagged += 1;
             if untagged > ROWS_SHOWN {
                 left_out += 1;
@@ -39,7 +51,11 @@ pub(super) fn write(draft: &mut Draft<'_>) {
             day = date(row.at);
             time = format!("{day} {time}");
         }
-        let mut what = Line::new().says_part(&row.says);
+        // A row that a person wrote, or that came out of another report, keeps its words.
+        let mut what = match row.by {
+            By::Weir => Line::new().says_part(&row.says),
+            By::Person(_) | By::System(_) => Line::new().told(&row.says),
+        };
         if let Some(tag) = row.kind.tag() {
             if !row.says.trim().is_empty() {
                 what = what.text(" ");
@@ -47,7 +63,8 @@ pub(super) fn write(draft: &mut Draft<'_>) {
             what = what.text("(").strong(tag).text(")");
         }
         let cited = match row.kind {
-            RowKind::Impact => draft.cite_samples(),
+            RowKind::Impact if draft.was_seen() => draft.cite_samples(),
+            _ if row.seq == 0 => draft.cite_row_or_whole(row),
             RowKind::Decision => match row.says.split_once(':') {
                 Some((decision, _)) => draft.cite_decision(decision, row.at),
                 None => draft.cite_row(row),
@@ -65,7 +82,7 @@ pub(super) fn write(draft: &mut Draft<'_>) {
     }
     draft.table(
         "Every row in UTC, with its distance from the onset",
-        &["time", "+onset", "what", "by", "evidence"],
+        &["time (UTC)", "+onset", "what", "by", "evidence"],
         cells,
     );
     if left_out > 0 {
@@ -74,27 +91,141 @@ pub(super) fn write(draft: &mut Draft<'_>) {
             count(left_out)
         )));
     }
-    for line in gaps(&shown, draft.incident.length()) {
+    let watched = draft.clocks.mitigated_at.zip(draft.clocks.resolved_at);
+    for line in gaps(&shown, draft.incident.length(), watched) {
         draft.para(line);
     }
+    corrected(draft);
+    if draft.incident.updates.is_empty() {
+        draft.para(
+            Line::of("First public update: none; the journal holds no status update.")
+                .cite(&draft.cite_whole()),
+        );
+    }
+    draft.stated_para("Right team engaged.", Topic::RightTeam);
     figure(draft);
 }
 
+/// A row from before the onset, where the usual was measured: the reader sees that something
+/// changed, and against what.
+fn lead_up(draft: &mut Draft<'_>) -> Option<Row> {
+    let (from, to) = draft.baseline_times()?;
+    let usual = draft.incident.baseline.as_ref()?;
+    if from >= draft.clocks.impact_started_at {
+        return None;
+    }
+    Some(Row {
+        seq: 1,
+        at: from,
+        kind: RowKind::Note,
+        by: By::Weir,
+        says: format!(
+            "the usual, for {}: {} of {} server connections in use, {} transactions",
+            duration(to.since(from)),
+            trimmed(usual.active),
+            trimmed(usual.size),
+            crate::incident::words::per_second(usual.arrival_rate())
+        ),
+        evidence: draft.baseline_evidence().into_iter().collect(),
+    })
+}
+
+/// A clock that nothing stopped has a row too, at the end of what is known: that nobody took it is
+/// as much a part of the story as that somebody did.
+fn missing(draft: &Draft<'_>) -> Vec<Row> {
+    let clocks = draft.clocks;
+    let at = draft.end();
+    let over = clocks.resolved_at.is_some();
+    let mut says = Vec::new();
+    if clocks.acknowledged_at.is_none() {
+        says.push("not acknowledged by anybody until here");
+    }
+    if clocks.cause_named_at.is_none() {
+        says.push("cause not identified until here");
+    }
+    if clocks.mitigated_at.is_none() {
+        says.push(if over {
+            "when it was mitigated was not recorded"
+        } else {
+            "not mitigated until here"
+        });
+    }
+    if !over {
+        says.push("not resolved until here");
+    }
+    says.into_iter()
+        .map(|says| Row {
+            seq: 0,
+            at,
+            kind: RowKind::Finding,
+            by: By::Weir,
+            says: says.to_owned(),
+            evidence: Vec::new(),
+        })
+        .collect()
+}
+
+/// Clocks that were set right: what they showed, who changed them, when and why.
+fn corrected(draft: &mut Draft<'_>) {
+    let corrections = draft.incident.corrections.clone();
+    if corrections.is_empty() {
+        return;
+    }
+    draft.para(Line::new().strong("Corrected clocks."));
+    let stamp = |at: Option<Wall>| {
+        at.map_or_else(
+            || "no time".to_owned(),
+            |at| format!("{} {}", date(at), time_of_day(at)),
+        )
+    };
+    let items = corrections
+        .iter()
+        .take(30)
+        .map(|c| {
+            Line::of(format!(
+                "{}: {}, corrected from {} by ",
+                c.clock.name().replace('_', " "),
+                stamp(c.to),
+                stamp(c.from)
+            ))
+            .says(by_words(&c.by))
+            .text(format!(" on {} {} UTC: ", date(c.at), time_of_day(c.at)))
+            .told(if c.says.trim().is_empty() {
+                "no reason given"
+            } else {
+                &c.says
+            })
+            .cite(&[Cited::Journal(c.seq)])
+            .text(".")
+        })
+        .collect();
+    draft.list(items);
+}
+
 /// Where the journal is silent for long, the report says so instead of leaving it to be noticed.
-fn gaps(rows: &[&Row], length: Duration) -> Vec<Line> {
+fn gaps(rows: &[&Row], length: Duration, watched: Option<(Wall, Wall)>) -> Vec<Line> {
     let long = Duration::from_secs(60).max(length.mul_f64(0.15));
     rows.windows(2)
-        .filter(|pair| pair[0].kind != RowKind::Trigger)
-        // Between recovery and resolution the silence is the watch window.
-        .filter(|pair| pair[1].kind != RowKind::Resolved)
+        .filter(|pair| !matches!(pair[0].kind, RowKind::Trigger | RowKind::Marker))
         .filter(|pair| pair[1].at.since(pair[0].at) > long)
-        .take(3)
+        // Before the impact and after the end, silence is nothing to explain.
+        .filter(|pair| rows.iter().any(|r| r.kind == RowKind::Impact && r.at <= pair[0].at))
+        .filter(|pair| watched.is_none_or(|(_, resolved)| pair[1].at <= resolved))
+        .take(8)
         .map(|pair| {
+            let (from, to) = (pair[0].at, pair[1].at);
+            let between = format!(
+                "Between {} and {} ({})",
+                time_of_day(from),
+                time_of_day(to),
+                duration(to.since(from)),
+            );
+            // Between recovery and resolution the silence is the watch window.
+            if watched.is_some_and(|(mitigated, resolved)| from >= mitigated && to <= resolved) {
+                return Line::of(format!("{between} it was watched, and did not come back."));
+            }
             Line::of(format!(
-                "Between {} and {} ({}) the journal holds nothing: what was done meanwhile is a question to those who were there.",
-                time_of_day(pair[0].at),
-                time_of_day(pair[1].at),
-                duration(pair[1].at.since(pair[0].at)),
+                "{between} the journal holds nothing: what was done meanwhile is an open question to those who were there."
             ))
         })
         .collect()
@@ -102,9 +233,11 @@ fn gaps(rows: &[&Row], length: Duration) -> Vec<Line> {
 
 fn figure(draft: &mut Draft<'_>) {
     let Some(points) = chart::drawn(draft.incident) else {
-        draft.para(Line::of(
-            "No chart: the journal holds no series of samples.",
-        ));
+        if draft.was_seen() {
+            draft.para(Line::of(
+                "No chart: the journal holds no series of samples.",
+            ));
+        }
         return;
     };
     let cited = draft.cite_samples();
