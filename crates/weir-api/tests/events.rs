@@ -120,14 +120,7 @@ async fn a_listener_hears_samples_decisions_and_incidents_with_ids() {
     happenings
         .send(Happening::Decision(Arc::new(common::decision())))
         .unwrap();
-    let entry = said(
-        7,
-        3,
-        By::Person("ann".to_owned()),
-        Said::Note {
-            says: "hm".to_owned(),
-        },
-    );
+    let entry = said(7, 3, By::Person("ann".to_owned()), Said::remark("hm"));
     happenings
         .send(Happening::Incident {
             incident: Arc::new(common::open_incident(7)),

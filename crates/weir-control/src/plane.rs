@@ -358,9 +358,18 @@ fn stored(decision: &Decision, clock: ClockMap) -> StoredDecision {
 /// What the log should say of an entry; the rest is in the journal.
 fn headline(said: &Said) -> Option<String> {
     match said {
-        Said::Opened { level, pools, .. } => {
+        Said::Opened {
+            level,
+            pools,
+            title,
+            ..
+        } => {
             let pools: Vec<String> = pools.iter().map(ToString::to_string).collect();
-            Some(format!("Incident opened: {} is {level}.", pools.join(", ")))
+            Some(match (level, title) {
+                (Some(level), _) => format!("Incident opened: {} is {level}.", pools.join(", ")),
+                (None, Some(title)) => format!("Incident declared: {title}"),
+                (None, None) => "Incident declared.".to_owned(),
+            })
         }
         Said::LevelChanged { level, says, .. } => Some(format!("Level {level}: {says}")),
         Said::Diagnosed { causes, .. } => causes.first().map(|c| {
@@ -377,7 +386,22 @@ fn headline(said: &Said) -> Option<String> {
         Said::Mitigated { says, .. } => Some(format!("Mitigated: {says}")),
         Said::Resolved { says, .. } => Some(format!("Resolved: {says}")),
         Said::Reopened { says } => Some(format!("It came back: {says}")),
-        Said::SeverityChanged { .. }
+        Said::AckExpired { says } => Some(format!("Acknowledgement expired: {says}")),
+        Said::MergedInto { into, .. } => Some(format!("Merged into {into}.")),
+        Said::Closed { .. } => Some("Closed.".to_owned()),
+        Said::Reviewed { .. }
+        | Said::Assigned { .. }
+        | Said::StatusUpdate { .. }
+        | Said::ClockCorrected { .. }
+        | Said::Merged { .. }
+        | Said::Unmerged { .. }
+        | Said::Related { .. }
+        | Said::ActionAdded { .. }
+        | Said::ActionChanged { .. }
+        | Said::ActionVerified { .. }
+        | Said::Stated { .. }
+        | Said::Answered { .. }
+        | Said::SeverityChanged { .. }
         | Said::Action { .. }
         | Said::Note { .. }
         | Said::Acknowledged { .. }

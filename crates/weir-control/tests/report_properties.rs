@@ -5,7 +5,10 @@
 mod report_support;
 
 use proptest::prelude::*;
-use weir_control::incident::entry::{By, ChartPoint, Entry, IncidentId, Kind, Said};
+use weir_control::incident::entry::{
+    ActionStatus, ActionText, ActionType, AlertStatus, By, ChartPoint, ClockName, Entry,
+    IncidentId, Kind, NoteKind, Role, Said, Topic,
+};
 use weir_control::incident::{Incident, json};
 use weir_control::record::window::ImpactWindow;
 use weir_control::{notify, report};
@@ -110,26 +113,35 @@ fn opened() -> impl Strategy<Value = Said> {
     (
         wall(),
         wall(),
-        one_of(Level::ALL),
+        proptest::option::of(one_of(Level::ALL)),
         one_of(Severity::ALL),
         text(),
         text(),
         proptest::collection::vec(text(), 0..3),
         any::<bool>(),
+        proptest::option::of(text()),
     )
         .prop_map(
-            |(impact, detected, level, severity, objective, says, pools, baseline)| Said::Opened {
-                kind: Kind::Real,
-                level,
-                severity,
-                impact_started_at: impact,
-                detected_at: detected,
-                detected_by: "weir".to_owned(),
-                objective,
-                evidence: vec![report_support::evidence(&says, "m", 1.0, None, "q", 0, 1)],
-                baseline: baseline
-                    .then(|| Box::new(shape(7, 3, 50).window(&PoolKey::new("a", "b")))),
-                pools: pools.iter().map(|p| PoolKey::new(p, p)).collect(),
+            |(impact, detected, level, severity, objective, says, pools, baseline, title)| {
+                Said::Opened {
+                    kind: if title.is_some() {
+                        Kind::Declared
+                    } else {
+                        Kind::Real
+                    },
+                    service: title.clone().filter(|title| title.len() % 2 == 0),
+                    title,
+                    level,
+                    severity,
+                    impact_started_at: impact,
+                    detected_at: detected,
+                    detected_by: "weir".to_owned(),
+                    objective,
+                    evidence: vec![report_support::evidence(&says, "m", 1.0, None, "q", 0, 1)],
+                    baseline: baseline
+                        .then(|| Box::new(shape(7, 3, 50).window(&PoolKey::new("a", "b")))),
+                    pools: pools.iter().map(|p| PoolKey::new(p, p)).collect(),
+                }
             },
         )
 }
@@ -150,6 +162,122 @@ fn shape(arrivals_per_s: u64, completions_per_s: u64, seconds: u64) -> report_su
         abandoned: 1,
         idle_max_ms: 5_000,
     }
+}
+
+fn action_id() -> impl Strategy<Value = String> {
+    prop_oneof![(0u32..12).prop_map(|n| format!("A{n}")), text()]
+}
+
+/// What people write.
+fn people() -> impl Strategy<Value = Said> {
+    let maybe = || proptest::option::of(text());
+    let when = || proptest::option::of(wall());
+    prop_oneof![
+        text().prop_map(|says| Said::Reviewed { says }),
+        text().prop_map(|says| Said::Closed { says }),
+        text().prop_map(|says| Said::AckExpired { says }),
+        (one_of(Role::ALL), text(), text()).prop_map(|(role, to, says)| Said::Assigned {
+            role,
+            to,
+            says
+        }),
+        (text(), text(), when()).prop_map(|(impact, doing, next_update_at)| Said::StatusUpdate {
+            says: format!("{impact} {doing}"),
+            impact,
+            doing,
+            next_update_at,
+        }),
+        (one_of(ClockName::ALL), when(), when(), text()).prop_map(|(clock, from, to, says)| {
+            Said::ClockCorrected {
+                clock,
+                from,
+                to,
+                says,
+            }
+        }),
+        (any::<u64>(), text(), 0u32..3).prop_map(|(id, says, which)| {
+            let id = IncidentId(id % 9);
+            match which {
+                0 => Said::MergedInto { into: id, says },
+                1 => Said::Merged { from: id, says },
+                _ => Said::Unmerged { with: id, says },
+            }
+        }),
+        (
+            any::<u64>(),
+            text(),
+            proptest::collection::vec(text(), 0..3)
+        )
+            .prop_map(|(to, says, open_actions)| Said::Related {
+                to: IncidentId(to),
+                says,
+                open_actions,
+            }),
+        (
+            action_id(),
+            text(),
+            text(),
+            one_of(ActionType::ALL),
+            maybe(),
+            maybe()
+        )
+            .prop_map(|(id, says, for_what, kind, owner, due)| Said::ActionAdded {
+                action: ActionText {
+                    id,
+                    verify: says.clone(),
+                    says,
+                    for_what,
+                    kind,
+                    due,
+                    priority: "p1".to_owned(),
+                    tracker: owner.clone(),
+                    owner,
+                },
+            }),
+        (
+            action_id(),
+            maybe(),
+            maybe(),
+            proptest::option::of(one_of(ActionStatus::ALL)),
+            text()
+        )
+            .prop_map(|(id, owner, due, status, says)| Said::ActionChanged {
+                id,
+                priority: owner.clone(),
+                tracker: due.clone(),
+                verify: due.clone(),
+                owner,
+                due,
+                status,
+                says,
+            }),
+        (action_id(), any::<bool>(), text()).prop_map(|(id, ok, says)| Said::ActionVerified {
+            id,
+            ok,
+            says,
+            evidence: vec![]
+        }),
+        (one_of(Topic::ALL), text(), when()).prop_map(|(topic, says, happened_at)| Said::Stated {
+            topic,
+            says,
+            happened_at
+        }),
+        (text(), text()).prop_map(|(question, says)| Said::Answered { question, says }),
+        (
+            text(),
+            text(),
+            text(),
+            proptest::option::of(one_of(AlertStatus::ALL)),
+            maybe()
+        )
+            .prop_map(|(says, source, fingerprint, status, link)| Said::Alert {
+                says,
+                source,
+                fingerprint,
+                status,
+                link
+            }),
+    ]
 }
 
 fn said() -> impl Strategy<Value = Said> {
@@ -196,12 +324,25 @@ fn said() -> impl Strategy<Value = Said> {
             says,
             evidence: vec![]
         }),
-        text().prop_map(|says| Said::Note { says }),
+        (
+            text(),
+            proptest::option::of(wall()),
+            proptest::option::of(one_of(NoteKind::ALL))
+        )
+            .prop_map(|(says, happened_at, kind)| Said::Note {
+                says,
+                happened_at,
+                kind
+            }),
+        people(),
+        people(),
         text().prop_map(|says| Said::Acknowledged { says }),
         (text(), any::<bool>()).prop_map(|(says, ok)| Said::Notified {
             channel: "webhook".to_owned(),
             ok,
-            says
+            says,
+            step: ok.then_some(2),
+            to: None,
         }),
         text().prop_map(|says| Said::Mitigated {
             says,
@@ -245,7 +386,12 @@ fn said() -> impl Strategy<Value = Said> {
             ),
         proptest::collection::vec(point(), 0..30).prop_map(|points| Said::Series { points }),
         proptest::collection::vec(text(), 0..3).prop_map(|says| Said::Others { says }),
-        (text(), text()).prop_map(|(to, says)| Said::Escalated { to, says }),
+        (text(), text(), 0u32..4).prop_map(|(to, says, step)| Said::Escalated {
+            channel: says.clone(),
+            to,
+            says,
+            step
+        }),
         Just(Said::Unknown),
     ]
 }

@@ -20,9 +20,7 @@ fn entry(incident: u64, seq: u32) -> Entry {
         seq,
         at: Wall::from_micros(i64::from(seq) * 1_000),
         by: By::Weir,
-        said: Said::Note {
-            says: format!("entry {seq} {}", "x".repeat(2_000)),
-        },
+        said: Said::remark(format!("entry {seq} {}", "x".repeat(2_000))),
     }
 }
 

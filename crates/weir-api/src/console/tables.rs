@@ -478,7 +478,7 @@ pub(super) fn incidents(published: &Published) -> Answer {
             some(incident.id),
             some(incident.status),
             some(incident.severity),
-            some(incident.level),
+            incident.level.map(|level| level.to_string()),
             some(incident.title()),
             top.map(|finding| finding.cause.to_string()),
             top.map(|finding| format!("{:.2}", finding.confidence)),

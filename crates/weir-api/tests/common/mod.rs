@@ -135,7 +135,7 @@ pub(crate) fn opened(id: u64) -> Entry {
         said: Said::Opened {
             kind: Kind::Real,
             pools: vec![key()],
-            level: Level::Exhausted,
+            level: Some(Level::Exhausted),
             severity: Severity::Sev2,
             impact_started_at: at(85_000),
             detected_at: at(85_700),
@@ -143,6 +143,8 @@ pub(crate) fn opened(id: u64) -> Entry {
             objective: "99% of waits < 10ms".to_owned(),
             evidence: vec![evidence()],
             baseline: None,
+            title: None,
+            service: None,
         },
     }
 }

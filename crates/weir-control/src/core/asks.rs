@@ -28,7 +28,7 @@ impl Core {
                 if text.trim().is_empty() {
                     return Err(AskFault::NotNow("a note needs words".to_owned()));
                 }
-                self.say(id, by, Said::Note { says: cut(text) }, out);
+                self.say(id, by, Said::remark(cut(text)), out);
                 Ok(Answer::Done(format!("noted in {id}")))
             }
             Ask::Resolve { id, by, text } => {
@@ -70,6 +70,8 @@ impl Core {
                         channel,
                         ok,
                         says: cut(says),
+                        step: None,
+                        to: None,
                     },
                     out,
                 );

@@ -99,7 +99,7 @@ impl Core {
         let opened = Said::Opened {
             kind: self.settings.kind,
             pools: vec![key.clone()],
-            level,
+            level: Some(level),
             severity: first_severity(level),
             impact_started_at: self.clock.wall(hurt),
             detected_at: self.clock.wall(change.at),
@@ -108,6 +108,8 @@ impl Core {
             evidence: change.evidence.clone(),
             baseline: baseline
                 .map(|(from, to)| Box::new(self.recorder.window(change.pool, from, to))),
+            title: None,
+            service: None,
         };
         let usual_late = baseline.map_or(0.0, |(from, to)| {
             let usual = self.recorder.window(change.pool, from, to).wait;

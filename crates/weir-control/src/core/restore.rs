@@ -44,7 +44,7 @@ impl Core {
                 id,
                 self.clock.wall(self.now),
                 By::Weir,
-                Said::Note { says },
+                Said::remark(says),
                 out,
             );
         }

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use weir_model::{CauseFinding, Evidence, Level, PoolKey, RuledOut, Severity, Wall};
 
+pub use super::nouns::{
+    ActionStatus, ActionText, ActionType, AlertStatus, ClockName, NoteKind, Role, Topic,
+};
 use crate::record::window::{ImpactWindow, PoolWindow};
 
 /// An incident's number; prints as `INC-7`.
@@ -92,10 +95,12 @@ pub enum Said {
     Opened {
         /// How it came about.
         kind: Kind,
-        /// Which pools.
+        /// Which pools; none where nobody named one.
+        #[serde(default)]
         pools: Vec<PoolKey>,
-        /// What is odd.
-        level: Level,
+        /// What is odd; `None` where no detector said so: a declared or imported incident.
+        #[serde(default)]
+        level: Option<Level>,
         /// How bad at first sight.
         severity: Severity,
         /// First transaction that was delayed or failed beyond the objective.
@@ -110,6 +115,12 @@ pub enum Said {
         evidence: Vec<Evidence>,
         /// Ten seconds or more before the onset: what "usual" was.
         baseline: Option<Box<PoolWindow>>,
+        /// What a person, a report or an alert calls it.
+        #[serde(default)]
+        title: Option<String>,
+        /// Which service, where that is more than the pools' names.
+        #[serde(default)]
+        service: Option<String>,
     },
     /// Another level, higher or lower.
     LevelChanged {
@@ -167,6 +178,12 @@ pub enum Said {
     Note {
         /// What.
         says: String,
+        /// When it happened, where that isn't when it was written down.
+        #[serde(default)]
+        happened_at: Option<Wall>,
+        /// What it tells of; `None`: a remark.
+        #[serde(default)]
+        kind: Option<NoteKind>,
     },
     /// Somebody has it.
     Acknowledged {
@@ -181,6 +198,12 @@ pub enum Said {
         ok: bool,
         /// "202 accepted", or the error.
         says: String,
+        /// Which step of the escalation sent it; `None`: sent to everybody.
+        #[serde(default)]
+        step: Option<u32>,
+        /// To whom, where the channel alone doesn't say.
+        #[serde(default)]
+        to: Option<String>,
     },
     /// The wait objective is met again (first of the seconds that led to resolution).
     Mitigated {
@@ -231,12 +254,165 @@ pub enum Said {
     Alert {
         /// Its summary.
         says: String,
+        /// Which system: "alertmanager".
+        #[serde(default)]
+        source: String,
+        /// What makes two alerts the same one.
+        #[serde(default)]
+        fingerprint: String,
+        /// Whether it goes on; `None`: not said.
+        #[serde(default)]
+        status: Option<AlertStatus>,
+        /// Where to look.
+        #[serde(default)]
+        link: Option<String>,
     },
     /// Nobody acknowledged in time; the next step was called.
     Escalated {
         /// To whom.
         to: String,
         /// Why now.
+        says: String,
+        /// Which step, from one; zero where it wasn't written down.
+        #[serde(default)]
+        step: u32,
+        /// By which channel.
+        #[serde(default)]
+        channel: String,
+    },
+    /// Whoever had acknowledged it was not heard of again; it counts as nobody's.
+    AckExpired {
+        /// Who, and since when.
+        says: String,
+    },
+    /// Somebody who was not on call went over the report.
+    Reviewed {
+        /// Words.
+        says: String,
+    },
+    /// Its actions are done, verified or declined.
+    Closed {
+        /// Words.
+        says: String,
+    },
+    /// Somebody got a role; the latest one holds it.
+    Assigned {
+        /// Which.
+        role: Role,
+        /// Who.
+        to: String,
+        /// Words, may be empty.
+        says: String,
+    },
+    /// Stakeholders were told.
+    StatusUpdate {
+        /// Who is hurt, and how.
+        impact: String,
+        /// What is being done.
+        doing: String,
+        /// When they hear more; `None`: this was the last.
+        next_update_at: Option<Wall>,
+        /// The whole text, as it went out.
+        says: String,
+    },
+    /// A clock stood wrong. Who and when are the entry's.
+    ClockCorrected {
+        /// Which.
+        clock: ClockName,
+        /// What it showed.
+        from: Option<Wall>,
+        /// What it shows from now on; `None`: it never happened.
+        to: Option<Wall>,
+        /// Why.
+        says: String,
+    },
+    /// In the journal of a duplicate: the story goes on elsewhere.
+    MergedInto {
+        /// Where.
+        into: IncidentId,
+        /// Why.
+        says: String,
+    },
+    /// In the journal of the survivor: it speaks for that one too.
+    Merged {
+        /// For which.
+        from: IncidentId,
+        /// Why.
+        says: String,
+    },
+    /// In both journals: they were two after all.
+    Unmerged {
+        /// The other one.
+        with: IncidentId,
+        /// Why.
+        says: String,
+    },
+    /// An earlier incident of the same cause and object.
+    Related {
+        /// Which.
+        to: IncidentId,
+        /// What they have in common.
+        says: String,
+        /// Its actions that are still open: "A2: …".
+        open_actions: Vec<String>,
+    },
+    /// An action stands from now on: a proposed one was adopted, or somebody wrote one.
+    ActionAdded {
+        /// Which.
+        action: ActionText,
+    },
+    /// An action changed; what is `None` stays as it was.
+    ActionChanged {
+        /// Which: `A7`.
+        id: String,
+        /// A person or a team.
+        #[serde(default)]
+        owner: Option<String>,
+        /// `2026-12-01`.
+        #[serde(default)]
+        due: Option<String>,
+        /// `p1` to `p4`.
+        #[serde(default)]
+        priority: Option<String>,
+        /// A link.
+        #[serde(default)]
+        tracker: Option<String>,
+        /// A metric query or a drill.
+        #[serde(default)]
+        verify: Option<String>,
+        /// How far it is.
+        #[serde(default)]
+        status: Option<ActionStatus>,
+        /// Why, may be empty.
+        says: String,
+    },
+    /// The verification of an action was run.
+    ActionVerified {
+        /// Which: `A7`.
+        id: String,
+        /// It held: the action is verified. Otherwise its status stays as it was.
+        ok: bool,
+        /// What was seen.
+        says: String,
+        /// With what.
+        #[serde(default)]
+        evidence: Vec<Evidence>,
+    },
+    /// A person states something for the report.
+    Stated {
+        /// What it is about.
+        topic: Topic,
+        /// What.
+        says: String,
+        /// When that was, where it has a time.
+        #[serde(default)]
+        happened_at: Option<Wall>,
+    },
+    /// A person answered an open question of the report.
+    Answered {
+        /// The question, word by word.
+        question: String,
+        /// The answer.
         says: String,
     },
     /// A kind of entry that this version doesn't know: a newer Weir wrote it. It keeps its place
@@ -246,6 +422,15 @@ pub enum Said {
 }
 
 impl Said {
+    /// A remark, of now.
+    pub fn remark(says: impl Into<String>) -> Self {
+        Self::Note {
+            says: says.into(),
+            happened_at: None,
+            kind: None,
+        }
+    }
+
     /// The name under which the journal stores it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -266,6 +451,21 @@ impl Said {
             Self::Others { .. } => "others",
             Self::Alert { .. } => "alert",
             Self::Escalated { .. } => "escalated",
+            Self::AckExpired { .. } => "ack_expired",
+            Self::Reviewed { .. } => "reviewed",
+            Self::Closed { .. } => "closed",
+            Self::Assigned { .. } => "assigned",
+            Self::StatusUpdate { .. } => "status_update",
+            Self::ClockCorrected { .. } => "clock_corrected",
+            Self::MergedInto { .. } => "merged_into",
+            Self::Merged { .. } => "merged",
+            Self::Unmerged { .. } => "unmerged",
+            Self::Related { .. } => "related",
+            Self::ActionAdded { .. } => "action_added",
+            Self::ActionChanged { .. } => "action_changed",
+            Self::ActionVerified { .. } => "action_verified",
+            Self::Stated { .. } => "stated",
+            Self::Answered { .. } => "answered",
             Self::Unknown => "unknown",
         }
     }

@@ -24,7 +24,7 @@ pub fn document(incident: &Incident) -> Value {
         "kind": kind(incident.kind),
         "severity": incident.severity.name(),
         "title": incident.title(),
-        "level": incident.level.name(),
+        "level": incident.level.map(weir_model::Level::name),
         "pools": incident.pools.iter().map(|key| json!({
             "database": &*key.database,
             "user": &*key.user,
@@ -71,11 +71,11 @@ pub fn document(incident: &Incident) -> Value {
             "says": a.says,
             "for": a.for_what,
             "type": a.kind.name(),
-            "owner": null,
-            "due": null,
+            "owner": a.owner,
+            "due": a.due,
             "priority": a.priority,
             "verify": a.verify,
-            "status": "open",
+            "status": a.status.name(),
         })).collect::<Vec<_>>(),
         "questions": incident.questions(),
         "deliveries": incident.deliveries.iter().map(|d| json!({

@@ -8,55 +8,14 @@
 
 use weir_model::Cause;
 
+use super::entry::{ActionStatus, ActionType};
 use super::factors::{Factor, FactorKind};
-use super::parts::Status;
+use super::parts::{Action, Status};
 use super::state::Incident;
 use super::words::objective_words;
 
 /// At most so many actions; what a report lists beyond that, nobody does.
 pub const ACTIONS_MAX: usize = 10;
-
-/// What an action is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActionType {
-    /// So that it doesn't happen again.
-    Prevent,
-    /// So that it is seen sooner.
-    Detect,
-    /// So that it hurts less.
-    Mitigate,
-    /// So that people are better prepared.
-    Process,
-}
-
-impl ActionType {
-    /// The name that every surface uses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Prevent => "prevent",
-            Self::Detect => "detect",
-            Self::Mitigate => "mitigate",
-            Self::Process => "process",
-        }
-    }
-}
-
-/// A proposed measure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Action {
-    /// `A1`.
-    pub id: String,
-    /// Imperative, bounded.
-    pub says: String,
-    /// "cause", "F1, F2".
-    pub for_what: String,
-    /// What for.
-    pub kind: ActionType,
-    /// `p1` to `p3`.
-    pub priority: &'static str,
-    /// A query or drill that Weir can run.
-    pub verify: String,
-}
 
 struct Draft {
     says: String,
@@ -82,7 +41,42 @@ fn draft(
     }
 }
 
+/// Every action of an incident: those that stand in the journal as they stand there, and the
+/// proposed ones that nobody has taken up yet. An adopted one keeps its number; a proposal whose
+/// number is taken by another action gets the next free one.
 pub(super) fn actions(incident: &Incident, factors: &[Factor]) -> Vec<Action> {
+    let adopted = &incident.adopted;
+    let mut all = adopted.clone();
+    let mut next = adopted.iter().map(|a| number(&a.id)).max().unwrap_or(0);
+    let mut moved = Vec::new();
+    for proposal in proposed(incident, factors) {
+        if adopted.iter().any(|a| a.says == proposal.says) {
+            continue;
+        }
+        next = next.max(number(&proposal.id));
+        if adopted.iter().any(|a| a.id == proposal.id) {
+            moved.push(proposal);
+        } else {
+            all.push(proposal);
+        }
+    }
+    for mut proposal in moved {
+        next += 1;
+        proposal.id = format!("A{next}");
+        all.push(proposal);
+    }
+    all.sort_by_key(|action| number(&action.id));
+    all
+}
+
+/// 7 of `A7`; what isn't such an id comes last.
+pub(super) fn number(id: &str) -> u32 {
+    id.trim_start_matches(['A', 'a'])
+        .parse()
+        .unwrap_or(u32::MAX - 1_000)
+}
+
+fn proposed(incident: &Incident, factors: &[Factor]) -> Vec<Action> {
     let top = incident.top_cause().map_or(Cause::Unknown, |c| c.cause);
     let mut drafts = for_cause(incident, top);
     for factor in factors {
@@ -102,8 +96,16 @@ pub(super) fn actions(incident: &Incident, factors: &[Factor]) -> Vec<Action> {
             says: d.says,
             for_what: d.for_what,
             kind: d.kind,
-            priority: d.priority,
+            priority: d.priority.to_owned(),
             verify: d.verify,
+            owner: None,
+            due: None,
+            tracker: None,
+            status: ActionStatus::Open,
+            adopted: false,
+            status_at: None,
+            status_says: String::new(),
+            checks: Vec::new(),
         })
         .collect()
 }

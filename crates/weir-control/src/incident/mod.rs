@@ -7,15 +7,22 @@ pub mod entry;
 mod factors;
 pub mod json;
 mod measures;
+mod nouns;
 mod parts;
+mod people;
 mod state;
 mod timeline;
 pub(crate) mod words;
 
 pub use factors::{Factor, FactorKind};
-pub use measures::{ACTIONS_MAX, Action, ActionType};
-pub use parts::{Clocks, Decided, Delivery, Measured, ReplayFault, Row, RowKind, Status, Trigger};
-pub use state::{DECISIONS_MAX, Incident, POINTS_MAX, ROWS_MAX};
+pub use measures::ACTIONS_MAX;
+pub use nouns::{ActionStatus, ActionType};
+pub use parts::{
+    Action, Assignment, Check, Clocks, Correction, Decided, Delivery, Escalation, GivenAnswer,
+    Measured, OutsideAlert, RelatedTo, ReplayFault, Row, RowKind, Statement, Status, Trigger,
+    Update,
+};
+pub use state::{CHECKS_MAX, DECISIONS_MAX, Incident, LIST_MAX, POINTS_MAX, ROWS_MAX, TRACKED_MAX};
 pub use timeline::Need;
 
 pub(crate) use state::merge;

@@ -2,7 +2,7 @@
 
 use weir_model::{Evidence, Wall};
 
-use super::entry::{By, IncidentId};
+use super::entry::{ActionStatus, ActionType, AlertStatus, By, ClockName, IncidentId, Role, Topic};
 use crate::record::window::{ImpactWindow, PoolWindow};
 
 /// How far an incident is.
@@ -165,6 +165,198 @@ pub struct Delivery {
     pub ok: bool,
     /// "202 accepted", or the error.
     pub says: String,
+    /// Which step of the escalation sent it.
+    pub step: Option<u32>,
+    /// To whom, where that was written down.
+    pub to: Option<String>,
+}
+
+/// The next one was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalation {
+    /// The entry that says so.
+    pub seq: u32,
+    /// When.
+    pub at: Wall,
+    /// To whom.
+    pub to: String,
+    /// Which step, from one; zero where it wasn't written down.
+    pub step: u32,
+    /// By which channel.
+    pub channel: String,
+    /// Why.
+    pub says: String,
+}
+
+/// Somebody got a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The entry that says so.
+    pub seq: u32,
+    /// When.
+    pub at: Wall,
+    /// Who gave it.
+    pub by: By,
+    /// Which.
+    pub role: Role,
+    /// Who has it.
+    pub to: String,
+}
+
+/// What stakeholders were told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The entry that says so.
+    pub seq: u32,
+    /// When.
+    pub at: Wall,
+    /// Who told them.
+    pub by: By,
+    /// Who is hurt, and how.
+    pub impact: String,
+    /// What is being done.
+    pub doing: String,
+    /// When they hear more.
+    pub next_update_at: Option<Wall>,
+    /// The whole text.
+    pub says: String,
+}
+
+/// A clock that was set anew by a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// The entry that says so.
+    pub seq: u32,
+    /// When.
+    pub at: Wall,
+    /// Who.
+    pub by: By,
+    /// Which clock.
+    pub clock: ClockName,
+    /// What it showed.
+    pub from: Option<Wall>,
+    /// What it shows.
+    pub to: Option<Wall>,
+    /// Why.
+    pub says: String,
+}
+
+/// An earlier incident of the same cause and object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelatedTo {
+    /// The entry that says so.
+    pub seq: u32,
+    /// When that was seen.
+    pub at: Wall,
+    /// Which.
+    pub to: IncidentId,
+    /// What they have in common.
+    pub says: String,
+    /// Its actions that were still open then.
+    pub open_actions: Vec<String>,
+}
+
+/// An alert of another system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideAlert {
+    /// The entry that says so.
+    pub seq: u32,
+    /// When it came in.
+    pub at: Wall,
+    /// Who brought it.
+    pub by: By,
+    /// Its summary.
+    pub says: String,
+    /// Which system.
+    pub source: String,
+    /// What makes two alerts the same one.
+    pub fingerprint: String,
+    /// Whether it goes on.
+    pub status: Option<AlertStatus>,
+    /// Where to look.
+    pub link: Option<String>,
+}
+
+/// What a person states for the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The entry that says so.
+    pub seq: u32,
+    /// When it was written down.
+    pub at: Wall,
+    /// Who says it.
+    pub by: By,
+    /// What it is about.
+    pub topic: Topic,
+    /// What.
+    pub says: String,
+    /// When that was, where it has a time.
+    pub happened_at: Option<Wall>,
+}
+
+/// The answer to an open question of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenAnswer {
+    /// The entry that says so.
+    pub seq: u32,
+    /// When.
+    pub at: Wall,
+    /// Who answered.
+    pub by: By,
+    /// The question, word by word.
+    pub question: String,
+    /// The answer.
+    pub says: String,
+}
+
+/// Once that an action's verification was run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// The entry that says so.
+    pub seq: u32,
+    /// When.
+    pub at: Wall,
+    /// Who looked.
+    pub by: By,
+    /// It held.
+    pub ok: bool,
+    /// What was seen.
+    pub says: String,
+    /// With what.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A measure: proposed from cause and factors, or standing in the journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Action {
+    /// `A1`.
+    pub id: String,
+    /// Imperative, bounded.
+    pub says: String,
+    /// "cause", "F1, F2".
+    pub for_what: String,
+    /// What for.
+    pub kind: ActionType,
+    /// `p1` to `p4`.
+    pub priority: String,
+    /// A query or drill that Weir can run.
+    pub verify: String,
+    /// A person or a team.
+    pub owner: Option<String>,
+    /// `2026-12-01`.
+    pub due: Option<String>,
+    /// A link.
+    pub tracker: Option<String>,
+    /// How far it is.
+    pub status: ActionStatus,
+    /// True once it stands in the journal; before, it is a proposal and may change.
+    pub adopted: bool,
+    /// When its status changed last; `None` while it is as it was added.
+    pub status_at: Option<Wall>,
+    /// Why it is declined, done or open again: the words of the last change of status.
+    pub status_says: String,
+    /// When its verification was run, oldest first, at most [`super::CHECKS_MAX`]: the latest.
+    pub checks: Vec<Check>,
 }
 
 /// The last numbers of impact.
@@ -217,6 +409,18 @@ pub enum RowKind {
     Resolved,
     /// It was not that.
     RuledOut,
+    /// Stakeholders were told.
+    Update,
+    /// A deploy, a change of configuration.
+    Marker,
+    /// Somebody got a role.
+    Assigned,
+    /// A clock was set anew.
+    Correction,
+    /// A second pair of eyes went over the report.
+    Reviewed,
+    /// Its actions are done or declined.
+    Closed,
 }
 
 impl RowKind {
@@ -234,6 +438,12 @@ impl RowKind {
             Self::Alert => "alert",
             Self::Mitigated => "mitigated",
             Self::Resolved => "resolved",
+            Self::Update => "update",
+            Self::Marker => "marker",
+            Self::Assigned => "assigned",
+            Self::Correction => "correction",
+            Self::Reviewed => "reviewed",
+            Self::Closed => "closed",
         }
     }
 
@@ -249,7 +459,13 @@ impl RowKind {
             Self::Escalated => Some("escalated"),
             Self::Mitigated => Some("mitigated"),
             Self::Resolved => Some("resolved"),
-            Self::Finding
+            Self::Update => Some("update"),
+            Self::Marker => Some("marker"),
+            Self::Reviewed => Some("reviewed"),
+            Self::Closed => Some("closed"),
+            Self::Assigned
+            | Self::Correction
+            | Self::Finding
             | Self::RuledOut
             | Self::Decision
             | Self::Action

@@ -8,19 +8,21 @@
 //! - Clocks only move forward in meaning: the first acknowledgement counts, the latest mitigation
 //!   counts, a reopened incident has neither mitigation nor resolution.
 //! - Everything that grows has a bound: [`ROWS_MAX`] rows, [`POINTS_MAX`] chart points,
-//!   [`DECISIONS_MAX`] decisions and deliveries. What is beyond is counted and the report says so.
+//!   [`DECISIONS_MAX`] decisions and deliveries, [`LIST_MAX`] of what people write. What is beyond is counted and the report says so.
 //!
 //! # What is deliberately absent
 //! - Judgement. What a level or a cause means is said where it is found; the words of the report
 //!   are made in `report`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use weir_model::{Cause, CauseFinding, Evidence, Level, PoolKey, RuledOut, Severity, Wall};
 
-use super::entry::{By, ChartPoint, Entry, IncidentId, Kind, Said};
+use super::entry::{By, ChartPoint, ClockName, Entry, IncidentId, Kind, Said};
 use super::parts::{
-    Clocks, Decided, Delivery, Measured, ReplayFault, Row, RowKind, Status, Trigger,
+    Action, Assignment, Clocks, Correction, Decided, Delivery, Escalation, GivenAnswer, Measured,
+    OutsideAlert, RelatedTo, ReplayFault, Row, RowKind, Statement, Status, Trigger, Update,
 };
 use super::words::{self, date, symptom};
 use crate::record::window::PoolWindow;
@@ -31,6 +33,13 @@ pub const ROWS_MAX: usize = 2_000;
 pub const POINTS_MAX: usize = 7_200;
 /// More decisions, or deliveries, than this are counted and not kept.
 pub const DECISIONS_MAX: usize = 1_000;
+/// Of everything that people or other systems add (updates, corrections, statements, alerts…), more
+/// than this of a kind is counted and not kept.
+pub const LIST_MAX: usize = 500;
+/// More actions than this stand in no journal.
+pub const TRACKED_MAX: usize = 50;
+/// Of an action's verifications, the latest so many are kept.
+pub const CHECKS_MAX: usize = 20;
 
 /// An incident, as its journal tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +52,14 @@ pub struct Incident {
     pub kind: Kind,
     /// How bad: the latest judgement.
     pub severity: Severity,
-    /// The highest level it reached.
-    pub level: Level,
+    /// The highest level it reached; `None` where no detector said one.
+    pub level: Option<Level>,
+    /// What a person, a report or an alert calls it; [`Incident::title`] has the whole.
+    pub title_given: Option<String>,
+    /// Which service, where somebody said; [`Incident::service`] has the whole.
+    pub service_given: Option<String>,
+    /// Who opened it.
+    pub opened_by: By,
     /// Which pools.
     pub pools: Vec<PoolKey>,
     /// `weir`, `alert`, `person`.
@@ -77,6 +92,36 @@ pub struct Incident {
     pub mitigation: Option<Row>,
     /// How it is known to be over.
     pub resolution: Option<Row>,
+    /// Who has it; `None`: nobody, or nobody any more.
+    pub acknowledged_by: Option<By>,
+    /// Who went over the report, and their words.
+    pub review: Option<Row>,
+    /// Who closed it.
+    pub closing: Option<Row>,
+    /// Who got which role, oldest first; [`Incident::role`] has who holds one now.
+    pub assignments: Vec<Assignment>,
+    /// What stakeholders were told, oldest first.
+    pub updates: Vec<Update>,
+    /// Clocks that people set anew, oldest first.
+    pub corrections: Vec<Correction>,
+    /// The incident that speaks for this one.
+    pub merged_into: Option<IncidentId>,
+    /// The incidents that this one speaks for.
+    pub merged_from: Vec<IncidentId>,
+    /// Earlier incidents of the same cause and object.
+    pub related: Vec<RelatedTo>,
+    /// Actions that stand in the journal; [`Incident::actions`] has the proposed ones too.
+    pub adopted: Vec<Action>,
+    /// What people stated for the report, oldest first.
+    pub stated: Vec<Statement>,
+    /// Answers to the report's open questions.
+    pub answers: Vec<GivenAnswer>,
+    /// Deploys and changes of configuration that somebody noted.
+    pub markers: Vec<Row>,
+    /// Alerts of other systems.
+    pub alerts: Vec<OutsideAlert>,
+    /// Who was called, oldest first.
+    pub escalations: Vec<Escalation>,
     /// How often it came back.
     pub reopened: u32,
     /// Entries whose kind this version doesn't know.
@@ -87,12 +132,18 @@ pub struct Incident {
     pub seq: u32,
     /// When the last entry was written.
     pub last_at: Wall,
-    pub(super) first_level: Level,
+    pub(super) first_level: Option<Level>,
     pub(super) impact_started_at: Wall,
     pub(super) detected_at: Wall,
     pub(super) acknowledged_at: Option<Wall>,
     pub(super) diagnoses: Vec<(Wall, Option<Cause>)>,
     pub(super) rows: Vec<Row>,
+    /// What corrections set; `Some(None)`: it never happened.
+    pub(super) corrected_clocks: BTreeMap<ClockName, Option<Wall>>,
+    /// What notes tell of clocks that nothing else stopped.
+    pub(super) noted_clocks: BTreeMap<ClockName, Wall>,
+    /// Entries whose rows are typed notes, not events.
+    pub(super) noted_kinds: BTreeSet<u32>,
 }
 
 impl Incident {
@@ -125,6 +176,8 @@ impl Incident {
             objective,
             evidence,
             baseline,
+            title,
+            service,
         } = &entry.said
         else {
             return Err(ReplayFault::NotOpened {
@@ -137,12 +190,16 @@ impl Incident {
                 seq: 1,
                 at: *impact_started_at,
                 kind: RowKind::Impact,
-                by: By::Weir,
-                says: match words::objective_limit(objective) {
-                    Some(limit) => {
+                by: match level {
+                    Some(_) => By::Weir,
+                    None => entry.by.clone(),
+                },
+                says: match (level, words::objective_limit(objective)) {
+                    (None, _) => "impact begins, as far as is known".to_owned(),
+                    (Some(_), Some(limit)) => {
                         format!("first transaction waited longer than {limit} or failed")
                     }
-                    None => "first transaction delayed or failed".to_owned(),
+                    (Some(_), None) => "first transaction delayed or failed".to_owned(),
                 },
                 evidence: Vec::new(),
             },
@@ -151,7 +208,10 @@ impl Incident {
                 at: *detected_at,
                 kind: RowKind::Detected,
                 by: entry.by.clone(),
-                says: detected_says(*level, pools, evidence),
+                says: match (level, title) {
+                    (None, Some(title)) => title.clone(),
+                    _ => detected_says(*level, pools, evidence),
+                },
                 evidence: evidence.clone(),
             },
         ];
@@ -161,6 +221,9 @@ impl Incident {
             kind: *kind,
             severity: *severity,
             level: *level,
+            title_given: title.clone(),
+            service_given: service.clone(),
+            opened_by: entry.by.clone(),
             pools: pools.clone(),
             detected_by: detected_by.clone(),
             objective: objective.clone(),
@@ -177,6 +240,21 @@ impl Incident {
             others: Vec::new(),
             mitigation: None,
             resolution: None,
+            acknowledged_by: None,
+            review: None,
+            closing: None,
+            assignments: Vec::new(),
+            updates: Vec::new(),
+            corrections: Vec::new(),
+            merged_into: None,
+            merged_from: Vec::new(),
+            related: Vec::new(),
+            adopted: Vec::new(),
+            stated: Vec::new(),
+            answers: Vec::new(),
+            markers: Vec::new(),
+            alerts: Vec::new(),
+            escalations: Vec::new(),
             reopened: 0,
             entries_unknown: 0,
             rows_dropped: 0,
@@ -188,6 +266,9 @@ impl Incident {
             acknowledged_at: None,
             diagnoses: Vec::new(),
             rows,
+            corrected_clocks: BTreeMap::new(),
+            noted_clocks: BTreeMap::new(),
+            noted_kinds: BTreeSet::new(),
         })
     }
 
@@ -243,8 +324,8 @@ impl Incident {
                 says,
                 evidence,
             } => {
-                if rank(*level) > rank(self.level) {
-                    self.level = *level;
+                if self.level.is_none_or(|known| rank(*level) > rank(known)) {
+                    self.level = Some(*level);
                 }
                 self.push(row(
                     RowKind::Finding,
@@ -331,15 +412,21 @@ impl Incident {
                 }
                 self.push(row);
             }
-            Said::Note { says } => self.push(row(RowKind::Note, says, &[])),
             Said::Acknowledged { says } => {
                 self.acknowledged_at.get_or_insert(entry.at);
+                self.acknowledged_by = Some(entry.by.clone());
                 if self.status == Status::Open {
                     self.status = Status::Acknowledged;
                 }
                 self.push(row(RowKind::Ack, says, &[]));
             }
-            Said::Notified { channel, ok, says } => {
+            Said::Notified {
+                channel,
+                ok,
+                says,
+                step,
+                to,
+            } => {
                 if self.deliveries.len() < DECISIONS_MAX {
                     self.deliveries.push(Delivery {
                         seq: entry.seq,
@@ -347,6 +434,8 @@ impl Incident {
                         channel: channel.clone(),
                         ok: *ok,
                         says: says.clone(),
+                        step: *step,
+                        to: to.clone(),
                     });
                 }
                 let outcome = if *ok { "" } else { " not accepted" };
@@ -360,6 +449,7 @@ impl Incident {
                 if self.status < Status::Mitigated {
                     self.status = Status::Mitigated;
                 }
+                self.forget_clock(ClockName::Mitigated);
                 let row = row(RowKind::Mitigated, says, evidence);
                 self.mitigation = Some(row.clone());
                 self.push(row);
@@ -368,18 +458,23 @@ impl Incident {
                 if self.status < Status::Resolved {
                     self.status = Status::Resolved;
                 }
+                self.forget_clock(ClockName::Resolved);
                 let row = row(RowKind::Resolved, says, evidence);
                 self.resolution = Some(row.clone());
                 self.push(row);
             }
             Said::Reopened { says } => {
                 self.reopened = self.reopened.saturating_add(1);
-                self.status = match self.acknowledged_at {
+                self.status = match self.acknowledged_by {
                     Some(_) => Status::Acknowledged,
                     None => Status::Open,
                 };
                 self.mitigation = None;
                 self.resolution = None;
+                self.review = None;
+                self.closing = None;
+                self.forget_clock(ClockName::Mitigated);
+                self.forget_clock(ClockName::Resolved);
                 self.push(row(
                     RowKind::CameBack,
                     &format!("it came back: {says}"),
@@ -404,15 +499,29 @@ impl Incident {
             }
             Said::Series { points } => self.extend_points(points),
             Said::Others { says } => self.others.clone_from(says),
-            Said::Alert { says } => self.push(row(RowKind::Alert, says, &[])),
-            Said::Escalated { to, says } => {
-                self.push(row(RowKind::Escalated, &format!("to {to}: {says}"), &[]));
-            }
+            Said::Note { .. }
+            | Said::Alert { .. }
+            | Said::Escalated { .. }
+            | Said::AckExpired { .. }
+            | Said::Reviewed { .. }
+            | Said::Closed { .. }
+            | Said::Assigned { .. }
+            | Said::StatusUpdate { .. }
+            | Said::ClockCorrected { .. }
+            | Said::MergedInto { .. }
+            | Said::Merged { .. }
+            | Said::Unmerged { .. }
+            | Said::Related { .. }
+            | Said::ActionAdded { .. }
+            | Said::ActionChanged { .. }
+            | Said::ActionVerified { .. }
+            | Said::Stated { .. }
+            | Said::Answered { .. } => self.fold_people(entry),
             Said::Unknown => self.entries_unknown = self.entries_unknown.saturating_add(1),
         }
     }
 
-    fn push(&mut self, row: Row) {
+    pub(super) fn push(&mut self, row: Row) {
         if self.rows.len() < ROWS_MAX {
             self.rows.push(row);
         } else {
@@ -432,18 +541,31 @@ impl Incident {
         }
     }
 
-    /// `app/dashboard: pool exhausted, 2026-11-23`.
+    /// `app/dashboard: pool exhausted, 2026-11-23`. A given title keeps its words; service and
+    /// date are added where it lacks them.
     pub fn title(&self) -> String {
-        format!(
-            "{}: {}, {}",
-            self.service(),
-            symptom(self.level),
-            date(self.impact_started_at)
-        )
+        let date = date(self.clocks().impact_started_at);
+        let Some(given) = &self.title_given else {
+            return format!("{}: {}, {date}", self.service(), symptom(self.level));
+        };
+        let mut title = given.clone();
+        if let Some(service) = &self.service_given
+            && !title.to_lowercase().contains(&service.to_lowercase())
+        {
+            title = format!("{service}: {title}");
+        }
+        let year = date.split('-').next().unwrap_or_default();
+        if !title.contains(year) {
+            title = format!("{title}, {date}");
+        }
+        title
     }
 
-    /// The pools' names.
+    /// The service that was named, or the pools' names.
     pub fn service(&self) -> String {
+        if let Some(service) = &self.service_given {
+            return service.clone();
+        }
         match self.pools.as_slice() {
             [] => "no pool named".to_owned(),
             [one] => one.to_string(),
@@ -451,8 +573,16 @@ impl Incident {
         }
     }
 
+    /// What is wrong, in a few words.
+    pub fn symptom(&self) -> &str {
+        match (self.level, &self.title_given) {
+            (None, Some(given)) => given,
+            (level, _) => symptom(level),
+        }
+    }
+
     /// The level it opened with.
-    pub fn first_level(&self) -> Level {
+    pub fn first_level(&self) -> Option<Level> {
         self.first_level
     }
 
@@ -461,8 +591,13 @@ impl Incident {
         self.causes.first().filter(|c| c.cause != Cause::Unknown)
     }
 
-    /// When things happened.
+    /// When things happened, as people set it right ([`Incident::corrections`]).
     pub fn clocks(&self) -> Clocks {
+        self.set_right(self.clocks_of_events())
+    }
+
+    /// When things happened, from the events alone.
+    pub(super) fn clocks_of_events(&self) -> Clocks {
         let top = self.top_cause().map(|c| c.cause);
         Clocks {
             impact_started_at: self.impact_started_at,
@@ -481,8 +616,9 @@ impl Incident {
 
     /// From the start of impact to resolution, or to the last entry.
     pub fn length(&self) -> Duration {
-        let end = self.clocks().resolved_at.unwrap_or(self.last_at);
-        end.since(self.impact_started_at)
+        let clocks = self.clocks();
+        let end = clocks.resolved_at.unwrap_or(self.last_at);
+        end.since(clocks.impact_started_at)
     }
 }
 
@@ -499,7 +635,7 @@ fn rank(level: Level) -> u8 {
     }
 }
 
-fn detected_says(level: Level, pools: &[PoolKey], evidence: &[Evidence]) -> String {
+fn detected_says(level: Option<Level>, pools: &[PoolKey], evidence: &[Evidence]) -> String {
     let pool = pools
         .first()
         .map_or_else(String::new, |key| format!("`{key}` "));

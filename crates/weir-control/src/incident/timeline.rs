@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use weir_model::Order;
+use weir_model::{Order, Wall};
 
-use super::entry::By;
+use super::entry::{By, ClockName};
 use super::factors::{self, Factor};
-use super::measures::{self, Action};
-use super::parts::{Row, RowKind};
+use super::measures;
+use super::parts::{Action, Clocks, Row, RowKind};
 use super::state::Incident;
 use super::words;
 
@@ -18,7 +18,8 @@ impl Incident {
     pub fn timeline(&self) -> Vec<Row> {
         let mut rows = self.rows.clone();
         let clocks = self.clocks();
-        if let Some(named_at) = clocks.cause_named_at {
+        let events = self.clocks_of_events();
+        if let Some(named_at) = events.cause_named_at {
             let at = rows
                 .iter()
                 .position(|row| row.kind == RowKind::Finding && row.at == named_at);
@@ -43,25 +44,56 @@ impl Incident {
         }
         // What stopped the last clock of its kind carries the tag; earlier ones were taken back.
         for row in &mut rows {
-            let taken_back = match row.kind {
-                RowKind::Mitigated => clocks.mitigated_at != Some(row.at),
-                RowKind::Resolved => clocks.resolved_at != Some(row.at),
-                RowKind::Ack => clocks.acknowledged_at != Some(row.at),
-                _ => false,
+            let Some((clock, by_event)) = clock_of(row.kind, &events) else {
+                continue;
             };
-            if taken_back {
+            if self.noted_kinds.contains(&row.seq) {
+                // A note's time counts where no event stopped the clock, and the first note only.
+                if by_event.is_some() || self.noted_clocks.get(&clock) != Some(&row.at) {
+                    row.kind = RowKind::Note;
+                } else {
+                    self.moved(row, clock);
+                }
+            } else if by_event != Some(row.at) {
                 if row.kind != RowKind::Ack {
                     row.says.push_str("; it did not last");
                 }
                 row.kind = RowKind::Note;
+            } else {
+                self.moved(row, clock);
             }
         }
+        self.set_by_correction_alone(&mut rows, &clocks);
         // The trigger first where times are equal: it set off what follows.
         rows.sort_by_key(|row| (row.at, row.kind != RowKind::Trigger));
         rows
     }
 
-    fn ruled_out_row(&self, at: weir_model::Wall) -> Row {
+    /// A clock that only a correction stopped has a row too: the correction's words at its time.
+    fn set_by_correction_alone(&self, rows: &mut Vec<Row>, clocks: &Clocks) {
+        for (clock, kind) in [
+            (ClockName::CauseNamed, RowKind::Identified),
+            (ClockName::Acknowledged, RowKind::Ack),
+            (ClockName::Mitigated, RowKind::Mitigated),
+            (ClockName::Resolved, RowKind::Resolved),
+        ] {
+            let (Some(at), Some(correction)) = (clock.of(clocks), self.correction(clock)) else {
+                continue;
+            };
+            if !rows.iter().any(|row| row.kind == kind && row.at == at) {
+                rows.push(Row {
+                    seq: correction.seq,
+                    at,
+                    kind,
+                    by: correction.by.clone(),
+                    says: correction.says.clone(),
+                    evidence: Vec::new(),
+                });
+            }
+        }
+    }
+
+    fn ruled_out_row(&self, at: Wall) -> Row {
         let names: Vec<&str> = self
             .ruled_out
             .iter()
@@ -194,6 +226,35 @@ impl Incident {
                     .and_then(|d| d.to_size)
             })
     }
+}
+
+/// The clock that a row of this kind stops, and what events say of it. The first two always
+/// stand on the opening entry.
+fn clock_of(kind: RowKind, events: &Clocks) -> Option<(ClockName, Option<Wall>)> {
+    let clock = match kind {
+        RowKind::Impact => ClockName::ImpactStarted,
+        RowKind::Detected => ClockName::Detected,
+        RowKind::Identified => ClockName::CauseNamed,
+        RowKind::Ack => ClockName::Acknowledged,
+        RowKind::Mitigated => ClockName::Mitigated,
+        RowKind::Resolved => ClockName::Resolved,
+        RowKind::Trigger
+        | RowKind::CameBack
+        | RowKind::Finding
+        | RowKind::Decision
+        | RowKind::Action
+        | RowKind::Note
+        | RowKind::Escalated
+        | RowKind::Alert
+        | RowKind::RuledOut
+        | RowKind::Update
+        | RowKind::Marker
+        | RowKind::Assigned
+        | RowKind::Correction
+        | RowKind::Reviewed
+        | RowKind::Closed => return None,
+    };
+    Some((clock, clock.of(events)))
 }
 
 /// How many server connections the load needed, and from what that follows.

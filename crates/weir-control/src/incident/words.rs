@@ -9,7 +9,10 @@ use weir_model::{Cause, Level, PoolKey, Wall};
 use crate::record::window::PoolWindow;
 
 /// What users and operators would call it.
-pub(crate) fn symptom(level: Level) -> &'static str {
+pub(crate) fn symptom(level: Option<Level>) -> &'static str {
+    let Some(level) = level else {
+        return "incident declared";
+    };
     match level {
         Level::Exhausted => "pool exhausted",
         Level::Saturated => "pool saturated",

@@ -11,7 +11,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use weir_model::Level;
+use weir_model::{Level, Severity};
 
 use crate::incident::words::{self, rfc3339};
 use crate::incident::{Incident, Status, json as incident_json};
@@ -49,7 +49,7 @@ pub fn page(incident: &Incident) -> String {
         incident.id,
         incident.severity.name().to_uppercase(),
         incident.service(),
-        words::symptom(incident.level)
+        incident.symptom()
     );
     if let Some(seen) = incident.opening.first() {
         let _ = write!(
@@ -130,7 +130,7 @@ pub fn alertmanager(incident: &Incident, external_url: &str) -> Value {
     let summary = format!(
         "{}: {}{}",
         incident.service(),
-        words::symptom(incident.level),
+        incident.symptom(),
         incident
             .top_cause()
             .map_or_else(String::new, |c| format!(", {}", words::phrase(c.cause)))
@@ -138,8 +138,8 @@ pub fn alertmanager(incident: &Incident, external_url: &str) -> Value {
     let mut alert = json!({
         "labels": {
             // The first level names the alert: a level that rises later must not begin another.
-            "alertname": alert_name(incident.first_level()),
-            "severity": alert_severity(incident.first_level()),
+            "alertname": incident.first_level().map_or("WeirIncident", alert_name),
+            "severity": alert_severity(incident),
             "pool": incident.service(),
             "incident": id,
         },
@@ -191,12 +191,14 @@ fn alert_name(level: Level) -> &'static str {
 }
 
 /// What Alertmanager's examples route by.
-fn alert_severity(level: Level) -> &'static str {
-    match level {
-        Level::Exhausted | Level::Saturated | Level::Starved | Level::Stalled | Level::Down => {
-            "critical"
-        }
-        Level::Degraded | Level::Leak => "warning",
+fn alert_severity(incident: &Incident) -> &'static str {
+    match incident.first_level() {
+        Some(
+            Level::Exhausted | Level::Saturated | Level::Starved | Level::Stalled | Level::Down,
+        ) => "critical",
+        Some(Level::Degraded | Level::Leak) => "warning",
+        None if incident.severity <= Severity::Sev2 => "critical",
+        None => "warning",
     }
 }
 

@@ -215,7 +215,7 @@ fn littles_law(draft: &mut Draft<'_>) {
             (Some(m), _) if m.during.samples > 0 && m.during.completions == 0 => {
                 "no transaction completed, so there is no time that one holds a connection"
             }
-            (_, Level::Down) => "no server connection could be held",
+            (_, Some(Level::Down)) => "no server connection could be held",
             _ => "the window was not measured",
         };
         draft.para(Line::of(format!(

@@ -369,16 +369,14 @@ fn story(draft: &mut Draft<'_>) -> Line {
     let mut line = Line::new().text(format!("At {} UTC ", time_of_day(clocks.impact_started_at)));
     line = pools(line, incident);
     line = line.text(match incident.level {
-        None => " had an incident that no detector saw.",
-        Some(level) => match level {
-        Level::Exhausted | Level::Saturated | Level::Starved => {
+        Some(Level::Exhausted | Level::Saturated | Level::Starved) => {
             " had every server connection in use, and requests queued for one."
         }
-        Level::Stalled => " stopped completing transactions while clients waited.",
-        Level::Down => " could not reach PostgreSQL, and requests waited or failed.",
-        Level::Degraded => " answered slower than usual.",
-        Level::Leak => " gave out server connections that did not come back.",
-        },
+        Some(Level::Stalled) => " stopped completing transactions while clients waited.",
+        Some(Level::Down) => " could not reach PostgreSQL, and requests waited or failed.",
+        Some(Level::Degraded) => " answered slower than usual.",
+        Some(Level::Leak) => " gave out server connections that did not come back.",
+        None => " had an incident that was declared, not measured.",
     });
     match (incident.top_cause(), clocks.cause_named_at) {
         (Some(cause), named) => {

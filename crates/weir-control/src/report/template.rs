@@ -12,7 +12,7 @@
 //! # What is deliberately absent
 //! - Files and network: a template includes nothing but itself.
 
-use minijinja::value::Value as Shown;
+use minijinja::value::{Serde, Value as Shown};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde_json::Value;
 
@@ -74,7 +74,6 @@ pub fn render(name: &str, template: &str, context: &Value) -> Result<String, Tem
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(STEPS_MAX));
     environment.set_auto_escape_callback(escape_for);
-    environment.set_keep_trailing_newline(true);
     environment
         .add_template(name, template)
         .map_err(|fault| told(name, template, context, &fault))?;
@@ -86,7 +85,7 @@ pub fn render(name: &str, template: &str, context: &Value) -> Result<String, Tem
         full: false,
     };
     let shown = shown(name, context);
-    match compiled.render_to_write(shown, &mut out) {
+    match compiled.render_captured_to(shown, &mut out) {
         Ok(_) => String::from_utf8(out.text).map_err(|_| TemplateFault::TooMuch {
             name: name.to_owned(),
             line: 0,
@@ -111,7 +110,7 @@ fn escape_for(name: &str) -> AutoEscape {
 /// The context as the template sees it. Where output is escaped as HTML, the parts that are HTML
 /// already must not be escaped twice.
 fn shown(name: &str, context: &Value) -> Shown {
-    let whole = Shown::from_serialize(context);
+    let whole = Shown::from(Serde(context));
     if !matches!(escape_for(name), AutoEscape::Html) {
         return whole;
     }
@@ -126,7 +125,7 @@ fn shown(name: &str, context: &Value) -> Shown {
         .collect();
     let others = context.as_object().into_iter().flatten();
     let mut all: std::collections::BTreeMap<String, Shown> = others
-        .map(|(key, value)| (key.clone(), Shown::from_serialize(value)))
+        .map(|(key, value)| (key.clone(), Shown::from(Serde(value))))
         .collect();
     all.insert("html".to_owned(), Shown::from(safe));
     Shown::from(all)

@@ -197,7 +197,7 @@ pub(crate) fn pool_undersized() -> Vec<Entry> {
         Said::Opened {
             kind: Kind::Real,
             pools: vec![key.clone()],
-            level: Level::Exhausted,
+            level: Some(Level::Exhausted),
             severity: Severity::Sev3,
             impact_started_at: at(0),
             detected_at: at(700),
@@ -205,6 +205,8 @@ pub(crate) fn pool_undersized() -> Vec<Entry> {
             objective: "99% of waits < 10ms".to_owned(),
             evidence: vec![exhausted],
             baseline: Some(Box::new(calm(&key))),
+            title: None,
+            service: None,
         },
     );
     j.weir(
@@ -342,6 +344,8 @@ pub(crate) fn pool_undersized() -> Vec<Entry> {
             channel: "alertmanager".to_owned(),
             ok: true,
             says: "200 accepted".to_owned(),
+            step: None,
+            to: None,
         },
     );
     j.weir(
@@ -547,7 +551,7 @@ pub(crate) fn idle_in_transaction() -> Vec<Entry> {
         Said::Opened {
             kind: Kind::Drill,
             pools: vec![key.clone()],
-            level: Level::Exhausted,
+            level: Some(Level::Exhausted),
             severity: Severity::Sev2,
             impact_started_at: at(0),
             detected_at: at(900),
@@ -563,6 +567,8 @@ pub(crate) fn idle_in_transaction() -> Vec<Entry> {
                 900,
             )],
             baseline: Some(Box::new(calm(&key))),
+            title: None,
+            service: None,
         },
     );
     let mut top = finding(
@@ -632,6 +638,8 @@ pub(crate) fn idle_in_transaction() -> Vec<Entry> {
             channel: "webhook".to_owned(),
             ok: false,
             says: "connection refused (os error 111)".to_owned(),
+            step: None,
+            to: None,
         },
     );
     j.weir(
@@ -756,7 +764,7 @@ pub(crate) fn server_down() -> Vec<Entry> {
         Said::Opened {
             kind: Kind::Real,
             pools: vec![key.clone(), PoolKey::new("app", "worker")],
-            level: Level::Down,
+            level: Some(Level::Down),
             severity: Severity::Sev1,
             impact_started_at: at(midnight),
             detected_at: at(midnight + 400),
@@ -772,6 +780,8 @@ pub(crate) fn server_down() -> Vec<Entry> {
                 midnight + 400,
             )],
             baseline: Some(Box::new(calm(&key))),
+            title: None,
+            service: None,
         },
     );
     let mut top = finding(
@@ -813,6 +823,8 @@ pub(crate) fn server_down() -> Vec<Entry> {
             channel: "alertmanager".to_owned(),
             ok: true,
             says: "200 accepted".to_owned(),
+            step: None,
+            to: None,
         },
     );
     j.weir(
@@ -884,7 +896,7 @@ pub(crate) fn sparse() -> Vec<Entry> {
         Said::Opened {
             kind: Kind::Real,
             pools: vec![],
-            level: Level::Stalled,
+            level: Some(Level::Stalled),
             severity: Severity::Sev3,
             impact_started_at: at(0),
             detected_at: at(500),
@@ -892,6 +904,8 @@ pub(crate) fn sparse() -> Vec<Entry> {
             objective: String::new(),
             evidence: vec![],
             baseline: None,
+            title: None,
+            service: None,
         },
     );
     j.entries()
