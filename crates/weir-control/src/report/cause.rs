@@ -4,8 +4,8 @@ use weir_model::{Cause, Level};
 
 use super::doc::{Cited, Line};
 use super::{Draft, measured, timeline};
-use crate::incident::words::{self, count, counted, duration, per_second, seconds, share, trimmed};
 use crate::incident::entry::Topic;
+use crate::incident::words::{self, count, counted, duration, per_second, seconds, share, trimmed};
 use crate::incident::{Factor, FactorKind, RowKind};
 use crate::record::window::PoolWindow;
 
@@ -32,7 +32,11 @@ fn trigger(draft: &mut Draft<'_>) {
     let onset = draft.clocks.impact_started_at;
     if let Some(trigger) = &draft.incident.trigger {
         let cited = [Cited::Journal(trigger.seq)];
-        let label = if told { "Trigger, as Weir saw it." } else { "Trigger." };
+        let label = if told {
+            "Trigger, as Weir saw it."
+        } else {
+            "Trigger."
+        };
         let line = Line::new()
             .strong(label)
             .text(" ")
@@ -74,7 +78,11 @@ fn trigger(draft: &mut Draft<'_>) {
 
 fn cause(draft: &mut Draft<'_>) {
     let told = draft.stated_para("Cause.", Topic::RootCause);
-    let label = if told { "Cause, as Weir measured it." } else { "Cause." };
+    let label = if told {
+        "Cause, as Weir measured it."
+    } else {
+        "Cause."
+    };
     let line = Line::new().strong(label).text(" ");
     let Some(top) = draft.incident.top_cause() else {
         let says = match draft.incident.causes.first() {
@@ -415,7 +423,11 @@ fn quantities(draft: &mut Draft<'_>) {
 
 fn identified(draft: &mut Draft<'_>) {
     let told = draft.stated_para("How it was identified.", Topic::HowIdentified);
-    let label = if told { "How Weir identified it." } else { "How it was identified." };
+    let label = if told {
+        "How Weir identified it."
+    } else {
+        "How it was identified."
+    };
     let line = Line::new().strong(label).text(" ");
     let Some(top) = draft.incident.causes.first().cloned() else {
         if !told {
@@ -474,7 +486,11 @@ fn identified(draft: &mut Draft<'_>) {
 /// spoke against it.
 fn ruled_out(draft: &mut Draft<'_>) {
     let followed = draft.stated_para("What it was taken for.", Topic::FalseLead);
-    let label = if followed { "What Weir ruled out." } else { "What it was not." };
+    let label = if followed {
+        "What Weir ruled out."
+    } else {
+        "What it was not."
+    };
     let line = Line::new().strong(label).text(" ");
     if draft.incident.ruled_out.is_empty() {
         if !followed {

@@ -18,9 +18,7 @@ use super::doc::{Block, Document, Front, Inline, Line, Table};
 
 pub(super) fn render(document: &Document) -> String {
     let mut out = String::new();
-    out.push_str(
-        "<ac:structured-macro ac:name=\"info\"><ac:rich-text-body><p>",
-    );
+    out.push_str("<ac:structured-macro ac:name=\"info\"><ac:rich-text-body><p>");
     let mut first = true;
     for (key, value) in &document.front {
         if *key == "title" {
@@ -77,7 +75,9 @@ fn render_block(block: &Block, out: &mut String) {
                 escaped(file),
                 line(takeaway)
             );
-            expand("The numbers of this chart", out, |out| render_table(data, out));
+            expand("The numbers of this chart", out, |out| {
+                render_table(data, out)
+            });
         }
         Block::Evidence { rows, note } => {
             expand("Evidence", out, |out| {
@@ -111,7 +111,11 @@ fn expand(title: &str, out: &mut String, body: impl FnOnce(&mut String)) {
 }
 
 fn render_table(table: &Table, out: &mut String) {
-    let _ = write!(out, "<p><em>{}</em></p>\n<table><tbody>", escaped(&table.caption));
+    let _ = write!(
+        out,
+        "<p><em>{}</em></p>\n<table><tbody>",
+        escaped(&table.caption)
+    );
     if table.head.iter().any(|h| !h.is_empty()) {
         out.push_str("<tr>");
         for head in &table.head {
@@ -142,7 +146,11 @@ fn line(line: &Line) -> String {
                 let _ = write!(out, "<em>{}</em>", escaped(text));
             }
             Inline::Code(text) => {
-                let _ = write!(out, "<code>{}</code>", escaped(&super::doc::printable(text)));
+                let _ = write!(
+                    out,
+                    "<code>{}</code>",
+                    escaped(&super::doc::printable(text))
+                );
             }
             Inline::Cite(cited) => {
                 let names: Vec<String> = cited.iter().map(ToString::to_string).collect();

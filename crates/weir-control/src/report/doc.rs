@@ -159,22 +159,6 @@ impl Line {
         self
     }
 
-    /// As plain text: for counting words, titles and other renderers' attributes.
-    pub(super) fn plain(&self) -> String {
-        let mut out = String::new();
-        for inline in &self.0 {
-            match inline {
-                Inline::Text(t)
-                | Inline::Told(t)
-                | Inline::Strong(t)
-                | Inline::Emphasis(t)
-                | Inline::Code(t) => out.push_str(t),
-                Inline::Cite(_) => {}
-            }
-        }
-        out
-    }
-
     /// The same as a sentence of its own: with a capital, unless it begins with a name that is
     /// spelt otherwise, and without its full stop.
     pub(super) fn says_sentence(self, text: &str) -> Self {

@@ -27,22 +27,21 @@ pub(super) fn document(incident: &Incident) -> Document {
     let open: Vec<&Action> = actions.iter().filter(|a| a.status.is_open()).collect();
     let done = actions.len() - open.len();
     let unowned = open.iter().filter(|a| a.owner.is_none()).count();
-    blocks.push(Block::Para(
-        Line::new()
-            .strong("What comes next.")
-            .text(format!(
-                " {} of {} done.",
-                done,
-                counted(actions.len() as u64, "measure", "measures")
-            )),
-    ));
+    blocks.push(Block::Para(Line::new().strong("What comes next.").text(
+        format!(
+            " {} of {} done.",
+            done,
+            counted(actions.len() as u64, "measure", "measures")
+        ),
+    )));
     blocks.push(Block::List(open.iter().take(2).map(|a| next(a)).collect()));
     if unowned > 0 {
-        blocks.push(Block::Para(
-            Line::new()
-                .strong("Asked of you.")
-                .text(format!(" An owner and a date for {}.", counted(unowned as u64, "measure", "measures"))),
-        ));
+        blocks.push(Block::Para(Line::new().strong("Asked of you.").text(
+            format!(
+                " An owner and a date for {}.",
+                counted(unowned as u64, "measure", "measures")
+            ),
+        )));
     }
     Document {
         title,
@@ -109,7 +108,12 @@ fn numbers(incident: &Incident) -> Table {
             if let (Some(hurt), Some(all)) = (impact.users_affected, impact.users) {
                 row(
                     "Users affected",
-                    Line::of(format!("{} of {} ({})", count(hurt), count(all), percent(hurt, all))),
+                    Line::of(format!(
+                        "{} of {} ({})",
+                        count(hurt),
+                        count(all),
+                        percent(hurt, all)
+                    )),
                 );
             }
             if impact.transactions > 0 {
@@ -128,7 +132,10 @@ fn numbers(incident: &Incident) -> Table {
             if statement(incident, &[Topic::Summary]).is_some()
                 && let Some(impact) = statement(incident, &[Topic::Impact])
             {
-                row("Who was affected", Line::new().told(&clipped(&impact.says, 14)));
+                row(
+                    "Who was affected",
+                    Line::new().told(&clipped(&impact.says, 14)),
+                );
             }
         }
     }
@@ -225,20 +232,4 @@ pub(super) fn clipped(text: &str, words: usize) -> String {
         out.push('…');
     }
     out
-}
-
-/// Words of the body, for the bound.
-pub(super) fn words(document: &Document) -> usize {
-    let of = |line: &Line| line.plain().split_whitespace().count();
-    document
-        .blocks
-        .iter()
-        .map(|block| match block {
-            Block::Heading(_, text) => text.split_whitespace().count(),
-            Block::Para(line) => of(line),
-            Block::List(items) => items.iter().map(of).sum(),
-            Block::Table(table) => table.rows.iter().flatten().map(of).sum(),
-            Block::Figure { .. } | Block::Evidence { .. } => 0,
-        })
-        .sum()
 }

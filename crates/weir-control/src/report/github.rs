@@ -93,7 +93,10 @@ fn issue(incident: &Incident, action: &Action, link: Option<&str>) -> Issue {
     if action.verify.trim().is_empty() {
         body.push_str("Open question: by which query or drill is it known to work?\n");
     } else {
-        body.push_str(&format!("{}.\n", quiet(&markdown_of(action.verify.trim_end_matches('.')))));
+        body.push_str(&format!(
+            "{}.\n",
+            quiet(&markdown_of(action.verify.trim_end_matches('.')))
+        ));
     }
     body.push_str("\n### Where it comes from\n\n");
     match link {
@@ -130,10 +133,7 @@ fn what_for(incident: &Incident, action: &Action) -> String {
         .map(|part| match factors.iter().find(|f| f.id == part) {
             Some(factor) => format!("{part}: {}", super::doc::printable(&factor.says)),
             None if part == "cause" => match incident.top_cause() {
-                Some(cause) => format!(
-                    "cause: {}",
-                    crate::incident::words::phrase(cause.cause)
-                ),
+                Some(cause) => format!("cause: {}", crate::incident::words::phrase(cause.cause)),
                 None => "the cause".to_owned(),
             },
             None => super::doc::printable(part),
@@ -153,7 +153,11 @@ fn file_part(id: &str) -> String {
         .filter(|c| c.is_ascii_alphanumeric())
         .take(20)
         .collect();
-    if name.is_empty() { "A".to_owned() } else { name }
+    if name.is_empty() {
+        "A".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Text in which `backticks` stay code.

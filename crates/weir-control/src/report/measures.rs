@@ -17,13 +17,28 @@ pub(super) fn write(draft: &mut Draft<'_>) {
     verified(draft);
     draft.para(Line::new().strong("Went well."));
     let well = went_well(draft);
-    draft.list(with_stated(draft, Topic::WentWell, well, "Open question: what went well? The journal shows nothing."));
+    draft.list(with_stated(
+        draft,
+        Topic::WentWell,
+        well,
+        "Open question: what went well? The journal shows nothing.",
+    ));
     draft.para(Line::new().strong("Went wrong."));
     let wrong = went_wrong(draft);
-    draft.list(with_stated(draft, Topic::WentWrong, wrong, "Open question: what went wrong? The journal shows nothing."));
+    draft.list(with_stated(
+        draft,
+        Topic::WentWrong,
+        wrong,
+        "Open question: what went wrong? The journal shows nothing.",
+    ));
     draft.para(Line::new().strong("Where we were lucky."));
     let lucky = lucky(draft);
-    draft.list(with_stated(draft, Topic::Lucky, lucky, "Open question: where was there luck? Nothing in the journal points at it."));
+    draft.list(with_stated(
+        draft,
+        Topic::Lucky,
+        lucky,
+        "Open question: where was there luck? Nothing in the journal points at it.",
+    ));
     answered(draft);
     draft.para(
         Line::new()
@@ -100,7 +115,8 @@ fn actions(draft: &mut Draft<'_>) {
     draft.table(
         "Actions with type, owner, due date and how each is verified",
         &[
-            "id", "action", "for", "type", "owner", "due", "priority", "tracker", "verify", "status",
+            "id", "action", "for", "type", "owner", "due", "priority", "tracker", "verify",
+            "status",
         ],
         rows,
     );

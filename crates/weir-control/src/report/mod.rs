@@ -82,7 +82,9 @@ impl std::str::FromStr for Form {
         Self::ALL
             .into_iter()
             .find(|form| form.name() == text)
-            .ok_or_else(|| format!("`{text}` is no form of a report; known are full, executive, public"))
+            .ok_or_else(|| {
+                format!("`{text}` is no form of a report; known are full, executive, public")
+            })
     }
 }
 

@@ -37,9 +37,13 @@ pub(super) fn why(cause: Cause) -> &'static str {
         Cause::TrafficSurge => "More requests arrived than the system was set up to take at once",
         Cause::SlowQuery => "One request to the database took much longer than usual",
         Cause::PlanRegression => "The database began to answer one request in a slower way",
-        Cause::MissingIndex => "The database had to search more data than necessary for one request",
+        Cause::MissingIndex => {
+            "The database had to search more data than necessary for one request"
+        }
         Cause::RowLockContention => "Requests waited for each other to change the same data",
-        Cause::DdlLockQueue => "A change to the database's structure held up the requests behind it",
+        Cause::DdlLockQueue => {
+            "A change to the database's structure held up the requests behind it"
+        }
         Cause::IdleInTransaction => {
             "An application kept its connections to the database busy without using them"
         }

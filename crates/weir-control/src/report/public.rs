@@ -4,12 +4,12 @@
 use super::doc::{Block, Document, Front, Line, Table};
 use super::redact::{LEFT_OUT, Redactor};
 use super::{plain, statement};
+use crate::incident::Incident;
 use crate::incident::entry::{ActionType, Topic};
 use crate::incident::json::data_lost;
 use crate::incident::words::{
     count, counted, date, duration, offset, percent, rfc3339, time_of_day,
 };
-use crate::incident::Incident;
 
 pub(super) fn document(incident: &Incident) -> Document {
     let redactor = Redactor::of(incident);
@@ -42,10 +42,7 @@ pub(super) fn document(incident: &Incident) -> Document {
         ("title", Front::Quoted(title.clone())),
         ("severity", Front::Word(incident.severity.to_string())),
         ("status", Front::Word(incident.status.to_string())),
-        (
-            "started",
-            Front::Word(rfc3339(clocks.impact_started_at)),
-        ),
+        ("started", Front::Word(rfc3339(clocks.impact_started_at))),
         (
             "resolved",
             clocks
@@ -115,7 +112,12 @@ fn numbers(incident: &Incident, redactor: &Redactor) -> Table {
         if let (Some(hurt), Some(all)) = (impact.users_affected, impact.users) {
             row(
                 "Users affected",
-                Line::of(format!("{} of {} ({})", count(hurt), count(all), percent(hurt, all))),
+                Line::of(format!(
+                    "{} of {} ({})",
+                    count(hurt),
+                    count(all),
+                    percent(hurt, all)
+                )),
             );
         }
         if impact.transactions > 0 {
@@ -207,7 +209,13 @@ fn times(incident: &Incident) -> Table {
 fn why(incident: &Incident, redactor: &Redactor) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(says) = told(incident, redactor, &[Topic::Trigger]) {
-        lines.push(Line::new().strong("What set it off.").text(" ").told(&says).text("."));
+        lines.push(
+            Line::new()
+                .strong("What set it off.")
+                .text(" ")
+                .told(&says)
+                .text("."),
+        );
     }
     let cause = Line::new().strong("Cause.").text(" ");
     lines.push(match told(incident, redactor, &[Topic::RootCause]) {
@@ -223,8 +231,18 @@ fn why(incident: &Incident, redactor: &Redactor) -> Vec<Line> {
 fn doing(incident: &Incident, redactor: &Redactor) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(says) = told(incident, redactor, &[Topic::Mitigation, Topic::Fix]) {
-        lines.push(Line::new().strong("What ended it.").text(" ").told(&says).text("."));
-    } else if incident.decisions.iter().any(|d| d.acted && d.to_size.is_some()) {
+        lines.push(
+            Line::new()
+                .strong("What ended it.")
+                .text(" ")
+                .told(&says)
+                .text("."),
+        );
+    } else if incident
+        .decisions
+        .iter()
+        .any(|d| d.acted && d.to_size.is_some())
+    {
         lines.push(
             Line::new()
                 .strong("What ended it.")
@@ -244,12 +262,10 @@ fn doing(incident: &Incident, redactor: &Redactor) -> Vec<Line> {
     .filter(|(kind, _)| of(*kind) > 0)
     .map(|(kind, what)| format!("{} {what}", of(kind)))
     .collect();
-    lines.push(
-        Line::new().strong("Measures.").text(format!(
-            " {}: {}. Done or declined: {done}.",
-            counted(actions.len() as u64, "measure", "measures"),
-            parts.join(", ")
-        )),
-    );
+    lines.push(Line::new().strong("Measures.").text(format!(
+        " {}: {}. Done or declined: {done}.",
+        counted(actions.len() as u64, "measure", "measures"),
+        parts.join(", ")
+    )));
     lines
 }

@@ -31,7 +31,8 @@ impl Redactor {
     pub(super) fn of(incident: &Incident) -> Self {
         let mut names = BTreeSet::new();
         let mut add = |text: &str| {
-            for name in text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))) {
+            for name in text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')))
+            {
                 let name = name.trim_matches(|c: char| !c.is_alphanumeric());
                 if name.chars().count() >= NAME_MIN {
                     names.insert(name.to_lowercase());
@@ -43,7 +44,10 @@ impl Redactor {
             add(&pool.user);
         }
         for cause in &incident.causes {
-            cause.object.values().for_each(|value| add_short(&mut add, value));
+            cause
+                .object
+                .values()
+                .for_each(|value| add_short(&mut add, value));
         }
         for other in &incident.others {
             add(other.split(':').next().unwrap_or_default());
@@ -98,7 +102,10 @@ impl Redactor {
         for (index, word) in words.iter().enumerate() {
             let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '@' | '/'));
             let before = index.checked_sub(1).map(|i| words[i]);
-            if *word == LEFT_OUT || word.contains(LEFT_OUT) || self.is_secret(bare, before, index == 0) {
+            if *word == LEFT_OUT
+                || word.contains(LEFT_OUT)
+                || self.is_secret(bare, before, index == 0)
+            {
                 taken += 1;
                 let tail: String = word
                     .chars()
@@ -126,8 +133,13 @@ impl Redactor {
         }
         let lower = word.to_lowercase();
         if self.names.contains(&lower)
-            || self.names.iter().any(|name| name.len() > 4 && lower.contains(name.as_str()))
-            || lower.split(|c: char| !c.is_alphanumeric()).any(|part| self.names.contains(part))
+            || self
+                .names
+                .iter()
+                .any(|name| name.len() > 4 && lower.contains(name.as_str()))
+            || lower
+                .split(|c: char| !c.is_alphanumeric())
+                .any(|part| self.names.contains(part))
         {
             return true;
         }
@@ -135,11 +147,18 @@ impl Redactor {
             return before.is_some_and(|b| {
                 let b = b.to_lowercase();
                 let b = b.trim_matches(|c: char| !c.is_alphanumeric());
-                matches!(b, "pid" | "pids" | "process" | "backend" | "port" | "ticket")
+                matches!(
+                    b,
+                    "pid" | "pids" | "process" | "backend" | "port" | "ticket"
+                )
             });
         }
-        if word.chars().any(|c| matches!(c, '@' | '/' | '\\' | '_' | '=' | ':' | '{' | '<' | '$' | '*'))
-            || word.trim_end_matches('.').contains('.')
+        if word.chars().any(|c| {
+            matches!(
+                c,
+                '@' | '/' | '\\' | '_' | '=' | ':' | '{' | '<' | '$' | '*'
+            )
+        }) || word.trim_end_matches('.').contains('.')
         {
             return true;
         }
@@ -168,18 +187,43 @@ fn add_short(add: &mut impl FnMut(&str), value: &str) {
 
 /// Number, time, date, length of time, share: `9,120`, `13:58:41`, `2026-11-23`, `5s`, `34.2`.
 fn is_quantity(word: &str) -> bool {
-    let unit = word.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | ':' | '-' | '+' | '−' | '×'));
+    let unit = word.trim_start_matches(|c: char| {
+        c.is_ascii_digit() || matches!(c, '.' | ',' | ':' | '-' | '+' | '−' | '×')
+    });
     let starts = word.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '−' | '×'));
     // An address has four groups, which no number has.
     let dots = word.matches('.').count();
     starts
         && dots <= 1
-        && matches!(unit, "" | "%" | "s" | "ms" | "µs" | "us" | "min" | "h" | "d" | "x" | "×" | "/s" | "k" | "K" | "m" | "M" | "th" | "st" | "nd" | "rd" | "Z")
+        && matches!(
+            unit,
+            "" | "%"
+                | "s"
+                | "ms"
+                | "µs"
+                | "us"
+                | "min"
+                | "h"
+                | "d"
+                | "x"
+                | "×"
+                | "/s"
+                | "k"
+                | "K"
+                | "m"
+                | "M"
+                | "th"
+                | "st"
+                | "nd"
+                | "rd"
+                | "Z"
+        )
 }
 
 fn is_sql(sentence: &str) -> bool {
     const VERBS: [&str; 12] = [
-        "SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP", "TRUNCATE", "VACUUM", "COPY", "WHERE", "FROM",
+        "SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP", "TRUNCATE", "VACUUM",
+        "COPY", "WHERE", "FROM",
     ];
     sentence
         .split(|c: char| !c.is_alphanumeric())
@@ -207,7 +251,8 @@ fn without_quoted(text: &str) -> String {
             }
         };
         for inner in chars.by_ref() {
-            if inner == close || (close == '\'' && inner == '’') || (close == '”' && inner == '“') {
+            if inner == close || (close == '\'' && inner == '’') || (close == '”' && inner == '“')
+            {
                 break;
             }
         }
@@ -226,7 +271,10 @@ fn sentences(text: &str) -> Vec<&str> {
     let mut start = 0;
     for (at, c) in text.char_indices() {
         if matches!(c, '.' | '!' | '?' | '\n')
-            && text[at + c.len_utf8()..].chars().next().is_none_or(char::is_whitespace)
+            && text[at + c.len_utf8()..]
+                .chars()
+                .next()
+                .is_none_or(char::is_whitespace)
         {
             out.push(text[start..at + c.len_utf8()].trim());
             start = at + c.len_utf8();
@@ -239,29 +287,184 @@ fn sentences(text: &str) -> Vec<&str> {
 
 /// Parts of names that tell nothing about whose they are.
 const COMMON: [&str; 34] = [
-    "app", "web", "api", "database", "postgres", "postgresql", "user", "users", "client", "server", "pool", "the",
-    "and", "for", "with", "from", "team", "lead", "call", "on-call", "oncall", "operator", "weir", "report", "import",
-    "incident", "time", "not", "out", "all", "main", "data", "connections", "requests",
+    "app",
+    "web",
+    "api",
+    "database",
+    "postgres",
+    "postgresql",
+    "user",
+    "users",
+    "client",
+    "server",
+    "pool",
+    "the",
+    "and",
+    "for",
+    "with",
+    "from",
+    "team",
+    "lead",
+    "call",
+    "on-call",
+    "oncall",
+    "operator",
+    "weir",
+    "report",
+    "import",
+    "incident",
+    "time",
+    "not",
+    "out",
+    "all",
+    "main",
+    "data",
+    "connections",
+    "requests",
 ];
 
 /// Words that a sentence may begin with and that are no names.
 const STARTERS: [&str; 92] = [
-    "a", "about", "after", "all", "an", "and", "any", "as", "at", "because", "before", "between", "both", "but", "by",
-    "checkout", "clients", "connections", "customers", "data", "database", "deploy", "during", "each", "error",
-    "errors", "every", "everything", "few", "first", "for", "from", "half", "if", "in", "it", "its", "jobs", "latency",
-    "login", "logins", "many", "more", "most", "new", "no", "nobody", "none", "nothing", "on", "once", "one", "only",
-    "orders", "other", "our", "pages", "payments", "people", "queries", "reads", "requests", "response", "restart",
-    "rollback", "search", "service", "sign-in", "since", "some", "that", "the", "there", "these", "they", "this",
-    "those", "traffic", "transactions", "two", "until", "user", "users", "waits", "we", "when", "while", "with",
-    "within", "without", "writes", "you",
+    "a",
+    "about",
+    "after",
+    "all",
+    "an",
+    "and",
+    "any",
+    "as",
+    "at",
+    "because",
+    "before",
+    "between",
+    "both",
+    "but",
+    "by",
+    "checkout",
+    "clients",
+    "connections",
+    "customers",
+    "data",
+    "database",
+    "deploy",
+    "during",
+    "each",
+    "error",
+    "errors",
+    "every",
+    "everything",
+    "few",
+    "first",
+    "for",
+    "from",
+    "half",
+    "if",
+    "in",
+    "it",
+    "its",
+    "jobs",
+    "latency",
+    "login",
+    "logins",
+    "many",
+    "more",
+    "most",
+    "new",
+    "no",
+    "nobody",
+    "none",
+    "nothing",
+    "on",
+    "once",
+    "one",
+    "only",
+    "orders",
+    "other",
+    "our",
+    "pages",
+    "payments",
+    "people",
+    "queries",
+    "reads",
+    "requests",
+    "response",
+    "restart",
+    "rollback",
+    "search",
+    "service",
+    "sign-in",
+    "since",
+    "some",
+    "that",
+    "the",
+    "there",
+    "these",
+    "they",
+    "this",
+    "those",
+    "traffic",
+    "transactions",
+    "two",
+    "until",
+    "user",
+    "users",
+    "waits",
+    "we",
+    "when",
+    "while",
+    "with",
+    "within",
+    "without",
+    "writes",
+    "you",
 ];
 
 /// Words in capitals that are no names of ours.
 const PROPER: [&str; 44] = [
-    "i", "postgresql", "postgres", "weir", "utc", "http", "https", "api", "sql", "dns", "tcp", "tls", "cpu", "db",
-    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march",
-    "april", "may", "june", "july", "august", "september", "october", "november", "december", "europe", "america",
-    "asia", "africa", "internet", "web", "id", "ip", "ui", "url", "slo",
+    "i",
+    "postgresql",
+    "postgres",
+    "weir",
+    "utc",
+    "http",
+    "https",
+    "api",
+    "sql",
+    "dns",
+    "tcp",
+    "tls",
+    "cpu",
+    "db",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "europe",
+    "america",
+    "asia",
+    "africa",
+    "internet",
+    "web",
+    "id",
+    "ip",
+    "ui",
+    "url",
+    "slo",
 ];
 
 #[cfg(test)]

@@ -59,7 +59,11 @@ fn mitigation(draft: &mut Draft<'_>) {
     }
     items.sort_by_key(|(at, _)| *at);
     let items: Vec<Line> = items.into_iter().map(|(_, line)| line).collect();
-    let label = if told { "What was done, from the journal." } else { "Mitigation." };
+    let label = if told {
+        "What was done, from the journal."
+    } else {
+        "Mitigation."
+    };
     let line = Line::new().strong(label).text(" ");
     if items.is_empty() && told {
         return;
@@ -87,7 +91,11 @@ fn mitigation(draft: &mut Draft<'_>) {
             .collect();
         draft.list(proposed);
     } else {
-        draft.para(if told { line } else { line.text("What was done:") });
+        draft.para(if told {
+            line
+        } else {
+            line.text("What was done:")
+        });
         draft.list(items);
     }
     if let Some(observed) = observed {
@@ -155,7 +163,11 @@ fn undo(draft: &mut Draft<'_>) {
 fn recovery(draft: &mut Draft<'_>) {
     let told = draft.stated_para("Recovery.", Topic::Recovery);
     let clocks = draft.clocks;
-    let label = if told { "Recovery, from the journal." } else { "Recovery." };
+    let label = if told {
+        "Recovery, from the journal."
+    } else {
+        "Recovery."
+    };
     let mut line = Line::new().strong(label).text(" ");
     if draft.was_seen() {
         let threshold = objective_words(&draft.incident.objective);

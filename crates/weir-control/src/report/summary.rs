@@ -61,14 +61,22 @@ pub(super) fn write(draft: &mut Draft<'_>) {
         ));
     }
     for (index, impact) in impacts.into_iter().enumerate() {
-        let name = if index == 0 { "Impact" } else { "Impact, further" };
+        let name = if index == 0 {
+            "Impact"
+        } else {
+            "Impact, further"
+        };
         rows.push(named(name, impact));
     }
     let stated = draft.stated(Topic::DataLost, 4);
     if draft.was_seen() || stated.is_empty() {
         rows.push(named("Data lost", lost(draft)));
     }
-    rows.extend(stated.into_iter().map(|line| named("Data lost, stated", line)));
+    rows.extend(
+        stated
+            .into_iter()
+            .map(|line| named("Data lost, stated", line)),
+    );
     let stated = draft.stated(Topic::StillWorked, 4);
     if draft.was_seen() || stated.is_empty() {
         rows.push(named("What kept working", kept_working(draft)));
@@ -176,10 +184,15 @@ fn short_story(draft: &Draft<'_>) -> Line {
         time_of_day(clocks.impact_started_at)
     ));
     line = match clocks.resolved_at {
-        Some(_) => line.text(format!(", over after {}", duration(draft.incident.length()))),
+        Some(_) => line.text(format!(
+            ", over after {}",
+            duration(draft.incident.length())
+        )),
         None => line.text(", not over yet"),
     };
-    line.text(". Weir measured nothing of it; the story is an open question to those who were there.")
+    line.text(
+        ". Weir measured nothing of it; the story is an open question to those who were there.",
+    )
 }
 
 fn named(name: &str, value: Line) -> Vec<Line> {

@@ -120,7 +120,10 @@ fn shown(name: &str, context: &Value) -> Shown {
     let safe: std::collections::BTreeMap<String, Shown> = parts
         .iter()
         .filter_map(|(key, value)| {
-            Some((key.clone(), Shown::from_safe_string(value.as_str()?.to_owned())))
+            Some((
+                key.clone(),
+                Shown::from_safe_string(value.as_str()?.to_owned()),
+            ))
         })
         .collect();
     let others = context.as_object().into_iter().flatten();
@@ -178,7 +181,10 @@ fn told(name: &str, template: &str, context: &Value, fault: &minijinja::Error) -
 fn known(expression: &str, context: &Value) -> String {
     let path: Vec<&str> = expression
         .split(['.', '|', '['])
-        .map(|part| part.trim().trim_matches(|c: char| !c.is_alphanumeric() && c != '_'))
+        .map(|part| {
+            part.trim()
+                .trim_matches(|c: char| !c.is_alphanumeric() && c != '_')
+        })
         .take_while(|part| !part.is_empty())
         .collect();
     let mut at = context;
@@ -253,8 +259,12 @@ mod tests {
 
     #[test]
     fn what_is_not_defined_is_named_with_its_place_and_what_there_is() {
-        let fault = render("page.md", "# {{ incident.id }}\n\n  {{ incident.tittle }}\n", &context())
-            .unwrap_err();
+        let fault = render(
+            "page.md",
+            "# {{ incident.id }}\n\n  {{ incident.tittle }}\n",
+            &context(),
+        )
+        .unwrap_err();
         assert_eq!(
             fault.to_string(),
             "page.md:3:6: `incident.tittle` is not defined\n    {{ incident.tittle }}\n  `incident` has actions, id, title"

@@ -352,7 +352,7 @@ pub(crate) fn pool_undersized() -> Vec<Entry> {
         9_000,
         Said::SeverityChanged {
             severity: Severity::Sev2,
-            says: "31 % of users affected".to_owned(),
+            says: "620 of 2,000 users (31.0 %) affected so far".to_owned(),
         },
     );
     j.by(
