@@ -277,8 +277,15 @@ fn littles_law(draft: &mut Draft<'_>) {
 
 fn factors(draft: &mut Draft<'_>) {
     let factors = draft.incident.factors();
+    let stated: Vec<Line> = draft
+        .incident
+        .stated_about(Topic::Factor)
+        .filter(|stated| !factors.iter().any(|f| f.says.contains(&stated.says)))
+        .take(super::STATED_MAX)
+        .map(super::stated_line)
+        .collect();
     let whole = draft.cite_whole();
-    draft.para(match factors.len() {
+    draft.para(match factors.len() + stated.len() {
         0 => Line::new()
             .strong("Contributing factors.")
             .text(" The journal shows none beside the cause; what else made it possible is an open question.")
@@ -289,7 +296,7 @@ fn factors(draft: &mut Draft<'_>) {
             .cite(&whole),
         _ => Line::new().strong("Contributing factors."),
     });
-    let items = factors
+    let mut items: Vec<Line> = factors
         .iter()
         .map(|factor| {
             let cited = cite_factor(draft, factor);
@@ -301,6 +308,13 @@ fn factors(draft: &mut Draft<'_>) {
                 .cite(&cited)
         })
         .collect();
+    for (index, mut line) in stated.into_iter().enumerate() {
+        let mut numbered = Line::new()
+            .strong(format!("F{}", factors.len() + index + 1))
+            .text(": ");
+        numbered.0.append(&mut line.0);
+        items.push(numbered);
+    }
     draft.list(items);
 }
 

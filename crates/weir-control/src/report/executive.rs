@@ -23,7 +23,7 @@ pub(super) fn document(incident: &Incident) -> Document {
         Block::Para(labelled("Why.", why(incident))),
         Block::Para(labelled("What ended it.", ended(incident))),
     ];
-    let actions = incident.actions();
+    let actions = super::actions(incident);
     let open: Vec<&Action> = actions.iter().filter(|a| a.status.is_open()).collect();
     let done = actions.len() - open.len();
     let unowned = open.iter().filter(|a| a.owner.is_none()).count();

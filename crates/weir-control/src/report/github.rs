@@ -35,8 +35,7 @@ impl Issue {
 
 /// One for each action that is still to be done. `link`: where the report is found.
 pub(super) fn issues(incident: &Incident, link: Option<&str>) -> Vec<Issue> {
-    incident
-        .actions()
+    super::actions(incident)
         .iter()
         .filter(|action| action.status.is_open())
         .map(|action| issue(incident, action, link))

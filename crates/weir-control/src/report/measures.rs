@@ -74,7 +74,7 @@ fn with_stated(
 }
 
 fn actions(draft: &mut Draft<'_>) {
-    let actions = draft.incident.actions();
+    let actions = super::actions(draft.incident);
     let adopted = actions.iter().filter(|a| a.adopted).count();
     draft.para(Line::of(if adopted == 0 {
         "Proposed by Weir from the cause and the factors; owners and dates are questions to people."
@@ -158,7 +158,7 @@ fn status(action: &Action) -> Line {
 /// When verifications were run, and what they saw.
 fn verified(draft: &mut Draft<'_>) {
     let mut items = Vec::new();
-    for action in draft.incident.actions().iter().take(ACTIONS_SHOWN) {
+    for action in super::actions(draft.incident).iter().take(ACTIONS_SHOWN) {
         let Some(check) = action.checks.last() else {
             continue;
         };
@@ -300,8 +300,7 @@ fn went_wrong(draft: &mut Draft<'_>) -> Vec<Line> {
         }
     }
     for factor in incident.factors() {
-        let actions: Vec<String> = incident
-            .actions()
+        let actions: Vec<String> = super::actions(incident)
             .iter()
             .filter(|a| a.for_what.split(", ").any(|f| f == factor.id))
             .map(|a| a.id.clone())

@@ -41,7 +41,7 @@ use weir_model::{Evidence, Order, PoolKey, Wall};
 
 use crate::incident::entry::{By, Kind, Role, Topic};
 use crate::incident::words::{date, rfc3339};
-use crate::incident::{Clocks, Incident, Row, Statement};
+use crate::incident::{Action, Clocks, Incident, Row, Statement};
 use crate::record::window::PoolWindow;
 use doc::{Block, Cited, Document, Front, Line, Table};
 use evidence::Book;
@@ -284,6 +284,17 @@ fn authors(incident: &Incident) -> Vec<String> {
         }
     }
     names
+}
+
+/// The actions that a report shows. Where people wrote their own for an incident that nothing
+/// measured, Weir has nothing to propose beside them.
+fn actions(incident: &Incident) -> Vec<Action> {
+    let mut actions = incident.actions();
+    let measured = incident.level.is_some() || incident.measured.is_some();
+    if !measured && actions.iter().any(|a| a.adopted) {
+        actions.retain(|a| a.adopted);
+    }
+    actions
 }
 
 /// The latest statement about the first of these topics that has one.

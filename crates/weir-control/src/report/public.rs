@@ -249,7 +249,7 @@ fn doing(incident: &Incident, redactor: &Redactor) -> Vec<Line> {
                 .text(" The number of connections to the database was adapted to the traffic."),
         );
     }
-    let actions = incident.actions();
+    let actions = super::actions(incident);
     let of = |kind: ActionType| actions.iter().filter(|a| a.kind == kind).count();
     let done = actions.iter().filter(|a| !a.status.is_open()).count();
     let parts: Vec<String> = [

@@ -17,7 +17,7 @@ use crate::incident::Incident;
 use crate::incident::entry::By;
 
 /// Stands where something stood.
-pub(super) const LEFT_OUT: &str = "[withheld]";
+pub(super) const LEFT_OUT: &str = "(withheld)";
 
 /// Shorter names would take ordinary words with them.
 const NAME_MIN: usize = 3;
@@ -69,7 +69,7 @@ impl Redactor {
             add(&escalation.to);
             add(&escalation.channel);
         }
-        for action in incident.actions() {
+        for action in super::actions(incident) {
             if let Some(owner) = &action.owner {
                 add(owner);
             }
@@ -100,7 +100,8 @@ impl Redactor {
         let mut out: Vec<String> = Vec::new();
         let mut taken = 0;
         for (index, word) in words.iter().enumerate() {
-            let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '@' | '/'));
+            let bare =
+                word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '@' | '/' | '#'));
             let before = index.checked_sub(1).map(|i| words[i]);
             if *word == LEFT_OUT
                 || word.contains(LEFT_OUT)
@@ -108,6 +109,9 @@ impl Redactor {
             {
                 taken += 1;
                 let tail: String = word
+                    .rsplit(LEFT_OUT)
+                    .next()
+                    .unwrap_or_default()
                     .chars()
                     .rev()
                     .take_while(|c| matches!(c, '.' | ',' | ';' | ':' | ')'))
@@ -156,9 +160,15 @@ impl Redactor {
         if word.chars().any(|c| {
             matches!(
                 c,
-                '@' | '/' | '\\' | '_' | '=' | ':' | '{' | '<' | '$' | '*'
+                '@' | '/' | '\\' | '_' | '=' | ':' | '{' | '<' | '$' | '*' | '#'
             )
         }) || word.trim_end_matches('.').contains('.')
+        {
+            return true;
+        }
+        // Machines and services are joined with hyphens; so are a few ordinary words.
+        if let Some((head, _)) = lower.split_once('-')
+            && !JOINED.contains(&head)
         {
             return true;
         }
@@ -419,6 +429,13 @@ const STARTERS: [&str; 92] = [
     "you",
 ];
 
+/// What ordinary words with a hyphen begin with.
+const JOINED: [&str; 30] = [
+    "on", "sign", "log", "re", "non", "third", "read", "write", "so", "half", "two", "one",
+    "three", "in", "up", "pre", "post", "self", "auto", "long", "short", "well", "high", "low",
+    "first", "second", "follow", "roll", "time", "co",
+];
+
 /// Words in capitals that are no names of ours.
 const PROPER: [&str; 44] = [
     "i",
@@ -483,17 +500,17 @@ mod tests {
     fn names_addresses_and_literals_go_and_the_story_stays() {
         assert_eq!(
             clean("Users of the dashboard waited up to 3.1 s between 13:58 and 14:06 UTC."),
-            "Users of the [withheld] waited up to 3.1 s between 13:58 and 14:06 UTC."
+            "Users of the (withheld) waited up to 3.1 s between 13:58 and 14:06 UTC."
         );
         assert_eq!(
             clean("The primary db-7.eu.example.com at 10.0.3.17:5432 refused 702 of 2,006 logins."),
-            "The primary [withheld] at [withheld] refused 702 of 2,006 logins."
+            "The primary (withheld) at (withheld) refused 702 of 2,006 logins."
         );
         assert_eq!(
             clean("After the call Bob restarted `checkout-web` with pid 4711, 'x' and \"y z\"."),
-            "After the call [withheld] restarted [withheld] with pid [withheld] and [withheld]."
+            "After the call (withheld) restarted (withheld) with pid (withheld) and (withheld)."
         );
-        assert_eq!(clean("It ran SELECT name FROM accounts."), "[withheld].");
+        assert_eq!(clean("It ran SELECT name FROM accounts."), "(withheld).");
         assert_eq!(clean("Ann, Bob, Cy"), "");
     }
 }

@@ -22,6 +22,9 @@ const DATA_ROWS: usize = 40;
 pub(super) fn write(draft: &mut Draft<'_>) {
     draft.heading("2. Timeline");
     let mut rows = draft.incident.timeline();
+    if !draft.was_seen() {
+        told_openings(&mut rows);
+    }
     rows.extend(lead_up(draft));
     rows.extend(missing(draft));
     rows.sort_by_key(|row| row.at);
@@ -108,6 +111,24 @@ pub(super) fn write(draft: &mut Draft<'_>) {
     figure(draft);
 }
 
+/// An incident that nothing measured opens with two rows that only carry its clocks. Where somebody
+/// told what happened at that time, the telling carries the clock.
+fn told_openings(rows: &mut Vec<Row>) {
+    for kind in [RowKind::Impact, RowKind::Detected] {
+        let Some(opening) = rows.iter().position(|r| r.seq == 1 && r.kind == kind) else {
+            continue;
+        };
+        let at = rows[opening].at;
+        let told = rows
+            .iter()
+            .position(|r| r.seq > 1 && r.at == at && r.kind == RowKind::Note);
+        if let Some(told) = told {
+            rows[told].kind = kind;
+            rows.remove(opening);
+        }
+    }
+}
+
 /// A row from before the onset, where the usual was measured: the reader sees that something
 /// changed, and against what.
 fn lead_up(draft: &mut Draft<'_>) -> Option<Row> {
@@ -122,7 +143,7 @@ fn lead_up(draft: &mut Draft<'_>) -> Option<Row> {
         kind: RowKind::Note,
         by: By::Weir,
         says: format!(
-            "the usual, for {}: {} of {} server connections in use, {} transactions",
+            "the usual, for {}: {} of {} server connections in use, {} transactions offered",
             duration(to.since(from)),
             trimmed(usual.active),
             trimmed(usual.size),
@@ -132,39 +153,36 @@ fn lead_up(draft: &mut Draft<'_>) -> Option<Row> {
     })
 }
 
-/// A clock that nothing stopped has a row too, at the end of what is known: that nobody took it is
+/// Clocks that nothing stopped have a row too, at the end of what is known: that nobody took it is
 /// as much a part of the story as that somebody did.
-fn missing(draft: &Draft<'_>) -> Vec<Row> {
+fn missing(draft: &Draft<'_>) -> Option<Row> {
     let clocks = draft.clocks;
-    let at = draft.end();
     let over = clocks.resolved_at.is_some();
     let mut says = Vec::new();
     if clocks.acknowledged_at.is_none() {
-        says.push("not acknowledged by anybody until here");
+        says.push("not acknowledged by anybody");
     }
     if clocks.cause_named_at.is_none() {
-        says.push("cause not identified until here");
+        says.push("cause not identified");
     }
     if clocks.mitigated_at.is_none() {
         says.push(if over {
-            "when it was mitigated was not recorded"
+            "when it was mitigated is not recorded"
         } else {
-            "not mitigated until here"
+            "not mitigated"
         });
     }
     if !over {
-        says.push("not resolved until here");
+        says.push("not resolved");
     }
-    says.into_iter()
-        .map(|says| Row {
-            seq: 0,
-            at,
-            kind: RowKind::Finding,
-            by: By::Weir,
-            says: says.to_owned(),
-            evidence: Vec::new(),
-        })
-        .collect()
+    (!says.is_empty()).then(|| Row {
+        seq: 0,
+        at: draft.end(),
+        kind: RowKind::Finding,
+        by: By::Weir,
+        says: format!("until here: {}", says.join("; ")),
+        evidence: Vec::new(),
+    })
 }
 
 /// Clocks that were set right: what they showed, who changed them, when and why.
