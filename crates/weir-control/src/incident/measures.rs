@@ -8,7 +8,7 @@
 
 use weir_model::Cause;
 
-use super::entry::{ActionStatus, ActionType};
+use super::entry::{ActionStatus, ActionType, Topic};
 use super::factors::{Factor, FactorKind};
 use super::parts::{Action, Status};
 use super::state::Incident;
@@ -539,38 +539,48 @@ fn for_factor(incident: &Incident, factor: &Factor) -> Option<Draft> {
     })
 }
 
-/// What a person must still answer for the report.
-pub(super) fn questions(incident: &Incident, factors: &[Factor], actions: usize) -> Vec<String> {
+/// What a person must still answer for the report. What somebody has stated or answered is asked
+/// no more.
+pub(super) fn questions(
+    incident: &Incident,
+    factors: &[Factor],
+    actions: &[Action],
+) -> Vec<String> {
     let mut ask = Vec::new();
     let clocks = incident.clocks();
-    if incident.trigger.is_none() {
+    let stated = |topic: Topic| incident.stated_about(topic).count();
+    let says = |topic: Topic| stated(topic) > 0;
+    if incident.trigger.is_none() && !says(Topic::Trigger) {
         ask.push(
             "What set it off, and why at this time? Weir saw no trigger (deploy marker, event, \
              change of configuration)."
                 .to_owned(),
         );
     }
-    if incident.top_cause().is_none() {
+    if incident.top_cause().is_none() && !says(Topic::RootCause) {
         ask.push(
             "What was the cause? Diagnosis names none; the evidence and what was ruled out stand \
              in section 3."
                 .to_owned(),
         );
     }
-    if factors.len() < 2 {
+    if factors.len() + stated(Topic::Factor) < 2 {
         ask.push("What else made it possible or worse? The journal shows fewer than two contributing factors.".to_owned());
     }
     match &incident.measured {
+        None if says(Topic::Impact) => {}
         None => ask.push("Who was hurt, and how many? No impact was measured.".to_owned()),
         Some(measured) => {
-            if measured.impact.users.is_none() {
+            if measured.impact.users.is_none() && !says(Topic::Impact) {
                 ask.push(
                     "How many users were affected? No query carried a user id; with an SQL comment \
                      such as `/*user_id='42'*/` Weir counts them."
                         .to_owned(),
                 );
             }
-            if let Some(cut) = measured.cut_in_transaction.filter(|&n| n > 0) {
+            if let Some(cut) = measured.cut_in_transaction.filter(|&n| n > 0)
+                && !says(Topic::DataLost)
+            {
                 ask.push(format!(
                     "Which of the {} cut in the middle had committed? Only the application or the \
                      database's log can tell.",
@@ -582,6 +592,8 @@ pub(super) fn questions(incident: &Incident, factors: &[Factor], actions: usize)
     if clocks.mitigated_at.is_some()
         && incident.actions_taken.is_empty()
         && !incident.decisions.iter().any(|d| d.acted)
+        && !says(Topic::Mitigation)
+        && !says(Topic::Fix)
     {
         ask.push("What ended it? The journal holds recovery and no action before it.".to_owned());
     }
@@ -590,13 +602,31 @@ pub(super) fn questions(incident: &Incident, factors: &[Factor], actions: usize)
     } else if clocks.acknowledged_at.is_none() {
         ask.push("Who had it? The journal holds no acknowledgement.".to_owned());
     }
-    ask.push(
-        "Why was this not seen coming, and which other pools are in the same position?".to_owned(),
-    );
-    ask.push(format!(
-        "Who owns each of the actions A1 to A{}, and by which date?",
-        actions.max(1)
-    ));
-    ask.push("Who reviews this report, without having been on call?".to_owned());
+    if !says(Topic::WhySurprised) {
+        ask.push(
+            "Why was this not seen coming, and which other pools are in the same position?"
+                .to_owned(),
+        );
+    }
+    let unowned: Vec<&str> = actions
+        .iter()
+        .filter(|a| a.status.is_open() && (a.owner.is_none() || a.due.is_none()))
+        .map(|a| a.id.as_str())
+        .collect();
+    match unowned.as_slice() {
+        [] => {}
+        [one] => ask.push(format!("Who owns the action {one}, and by which date?")),
+        [first, .., last] if unowned.len() == actions.len() => ask.push(format!(
+            "Who owns each of the actions {first} to {last}, and by which date?"
+        )),
+        several => ask.push(format!(
+            "Who owns each of the actions {}, and by which date?",
+            several.join(", ")
+        )),
+    }
+    if incident.review.is_none() {
+        ask.push("Who reviews this report, without having been on call?".to_owned());
+    }
+    ask.retain(|question| !incident.answers.iter().any(|a| a.question == *question));
     ask
 }

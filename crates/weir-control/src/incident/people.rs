@@ -291,6 +291,16 @@ impl Incident {
             if let Some(clock) = clock_of(kind) {
                 self.noted_clocks.entry(clock).or_insert(at);
             }
+            // Where nothing measures it, what people tell is all that moves it.
+            if self.first_level.is_none() {
+                let told = match kind {
+                    NoteKind::Ack => Status::Acknowledged,
+                    NoteKind::Mitigated => Status::Mitigated,
+                    NoteKind::Resolved => Status::Resolved,
+                    _ => Status::Open,
+                };
+                self.status = self.status.max(told);
+            }
             if kind == NoteKind::Marker {
                 keep(&mut self.markers, row.clone(), &mut self.rows_dropped);
             }

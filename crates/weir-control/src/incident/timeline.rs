@@ -123,9 +123,9 @@ impl Incident {
         measures::actions(self, &self.factors())
     }
 
-    /// What a person must still answer. Never empty: who owns the actions is never known here.
+    /// What a person must still answer; empty once all of it is stated or answered.
     pub fn questions(&self) -> Vec<String> {
-        measures::questions(self, &self.factors(), self.actions().len())
+        measures::questions(self, &self.factors(), &self.actions())
     }
 
     /// Little's law while clients waited: offered transactions per second × seconds that each

@@ -118,11 +118,17 @@ fn render_block(block: &Block, out: &mut String) {
         }
         Block::Evidence { rows, note } => {
             out.push_str("<details class=\"evidence\" open><summary>Evidence</summary>\n");
-            let _ = writeln!(out, "<p>{}</p>\n<ul>", line(note));
+            let _ = writeln!(out, "<p>{}</p>", line(note));
+            if !rows.is_empty() {
+                out.push_str("<ul>\n");
+            }
             for (index, row) in rows.iter().enumerate() {
                 let _ = writeln!(out, "<li id=\"e{}\">{}</li>", index + 1, line(row));
             }
-            out.push_str("</ul>\n</details>\n");
+            if !rows.is_empty() {
+                out.push_str("</ul>\n");
+            }
+            out.push_str("</details>\n");
         }
     }
 }

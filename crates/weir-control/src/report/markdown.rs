@@ -75,7 +75,10 @@ fn render_block(block: &Block, out: &mut String) {
         Block::Evidence { rows, note } => {
             out.push_str("<details><summary>Evidence</summary>\n\n");
             out.push_str(&guarded(&line(note)));
-            out.push_str("\n\n");
+            out.push('\n');
+            if !rows.is_empty() {
+                out.push('\n');
+            }
             for row in rows {
                 out.push_str("- ");
                 out.push_str(&line(row));

@@ -76,7 +76,9 @@ fn with_stated(
 fn actions(draft: &mut Draft<'_>) {
     let actions = super::actions(draft.incident);
     let adopted = actions.iter().filter(|a| a.adopted).count();
-    draft.para(Line::of(if adopted == 0 {
+    draft.para(Line::of(if adopted == actions.len() {
+        "As people took them up.".to_owned()
+    } else if adopted == 0 {
         "Proposed by Weir from the cause and the factors; owners and dates are questions to people."
             .to_owned()
     } else {
@@ -316,7 +318,7 @@ fn went_wrong(draft: &mut Draft<'_>) -> Vec<Line> {
                 .text(format!(" ({answer}).")),
         );
     }
-    if incident.top_cause().is_none() {
+    if incident.top_cause().is_none() && draft.was_seen() {
         items.push(Line::of("Diagnosis named no cause (A1)."));
     }
     items

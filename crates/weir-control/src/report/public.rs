@@ -65,13 +65,10 @@ fn title(incident: &Incident, redactor: &Redactor) -> String {
         .as_deref()
         .map(|given| redactor.clean(given))
         .filter(|given| !given.is_empty() && !given.contains(LEFT_OUT));
-    let what = given.unwrap_or_else(|| {
-        let mut what = plain::symptom(incident.level).to_owned();
-        if let Some(first) = what.get_mut(0..1) {
-            first.make_ascii_uppercase();
-        }
-        what
-    });
+    let mut what = given.unwrap_or_else(|| plain::symptom(incident.level).to_owned());
+    if let Some(first) = what.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
     if what.contains(&day) {
         what
     } else {

@@ -25,6 +25,8 @@ const NAME_MIN: usize = 3;
 /// What is known to be a name.
 pub(super) struct Redactor {
     names: BTreeSet<String>,
+    /// Words of the service's name: that is what the reader knows it by.
+    service: BTreeSet<String>,
 }
 
 impl Redactor {
@@ -78,7 +80,14 @@ impl Redactor {
         for common in COMMON {
             names.remove(common);
         }
-        Self { names }
+        let service = incident
+            .service_given
+            .iter()
+            .flat_map(|name| name.split(|c: char| !c.is_alphanumeric()))
+            .map(str::to_lowercase)
+            .filter(|word| !word.is_empty() && !names.contains(word))
+            .collect();
+        Self { names, service }
     }
 
     /// The text without them; empty where nothing worth reading is left.
@@ -116,7 +125,8 @@ impl Redactor {
                     .rev()
                     .take_while(|c| matches!(c, '.' | ',' | ';' | ':' | ')'))
                     .collect();
-                let tail: String = tail.chars().rev().collect();
+                let opens = word.starts_with('(') && !word.starts_with(LEFT_OUT);
+                let tail: String = tail.chars().rev().filter(|c| !opens || *c != ')').collect();
                 match out.last_mut() {
                     Some(last) if last.starts_with(LEFT_OUT) => *last = format!("{LEFT_OUT}{tail}"),
                     _ => out.push(format!("{LEFT_OUT}{tail}")),
@@ -177,11 +187,16 @@ impl Redactor {
             return true;
         }
         let capital = word.chars().next().is_some_and(char::is_uppercase);
-        if !capital {
+        if !capital || self.service.contains(&lower) {
             return false;
         }
         if first {
-            !STARTERS.contains(&lower.as_str()) && !PROPER.contains(&lower.as_str())
+            // No name ends like this, and many first words of a sentence do.
+            let ordinary = lower.len() >= 7
+                && ["ing", "tion", "tions", "ies", "ment", "ments", "ness"]
+                    .iter()
+                    .any(|end| lower.ends_with(end));
+            !ordinary && !STARTERS.contains(&lower.as_str()) && !PROPER.contains(&lower.as_str())
         } else {
             !PROPER.contains(&lower.as_str())
         }
@@ -492,6 +507,7 @@ mod tests {
         let names = ["ann", "dashboard", "checkout-web"];
         Redactor {
             names: names.into_iter().map(str::to_owned).collect(),
+            service: BTreeSet::new(),
         }
         .clean(text)
     }

@@ -12,7 +12,7 @@ use crate::incident::entry::{By, ChartPoint, Topic};
 use crate::incident::words::{
     count, date, duration, offset, seconds, time_of_day, time_of_day_tenths, trimmed,
 };
-use crate::incident::{Row, RowKind, merge};
+use crate::incident::{Incident, Row, RowKind, merge};
 
 /// More rows than this are not read; those that stop a clock always stay.
 const ROWS_SHOWN: usize = 60;
@@ -25,6 +25,7 @@ pub(super) fn write(draft: &mut Draft<'_>) {
     if !draft.was_seen() {
         told_openings(&mut rows);
     }
+    rows.retain(|row| !is_bookkeeping(draft.incident, row));
     rows.extend(lead_up(draft));
     rows.extend(missing(draft));
     rows.sort_by_key(|row| row.at);
@@ -97,7 +98,8 @@ pub(super) fn write(draft: &mut Draft<'_>) {
         )));
     }
     let watched = draft.clocks.mitigated_at.zip(draft.clocks.resolved_at);
-    for line in gaps(&shown, draft.incident.length(), watched) {
+    let seen = draft.was_seen();
+    for line in gaps(&shown, draft.incident.length(), watched, seen) {
         draft.para(line);
     }
     corrected(draft);
@@ -109,6 +111,22 @@ pub(super) fn write(draft: &mut Draft<'_>) {
     }
     draft.stated_para("Right team engaged.", Topic::RightTeam);
     figure(draft);
+}
+
+/// What was written down about the report itself, and stands elsewhere in it: actions in part 5,
+/// corrections below the table.
+fn is_bookkeeping(incident: &Incident, row: &Row) -> bool {
+    let of_action = || {
+        incident.actions().iter().any(|action| {
+            action.adopted
+                && row
+                    .says
+                    .strip_prefix("action ")
+                    .and_then(|rest| rest.strip_prefix(action.id.as_str()))
+                    .is_some_and(|rest| rest.starts_with([':', ' ']))
+        })
+    };
+    row.kind == RowKind::Correction || row.kind == RowKind::Note && of_action()
 }
 
 /// An incident that nothing measured opens with two rows that only carry its clocks. Where somebody
@@ -223,7 +241,7 @@ fn corrected(draft: &mut Draft<'_>) {
 }
 
 /// Where the journal is silent for long, the report says so instead of leaving it to be noticed.
-fn gaps(rows: &[&Row], length: Duration, watched: Option<(Wall, Wall)>) -> Vec<Line> {
+fn gaps(rows: &[&Row], length: Duration, watched: Option<(Wall, Wall)>, seen: bool) -> Vec<Line> {
     let long = Duration::from_secs(60).max(length.mul_f64(0.15));
     rows.windows(2)
         .filter(|pair| !matches!(pair[0].kind, RowKind::Trigger | RowKind::Marker))
@@ -242,7 +260,11 @@ fn gaps(rows: &[&Row], length: Duration, watched: Option<(Wall, Wall)>) -> Vec<L
             );
             // Between recovery and resolution the silence is the watch window.
             if watched.is_some_and(|(mitigated, resolved)| from >= mitigated && to <= resolved) {
-                return Line::of(format!("{between} it was watched, and did not come back."));
+                return Line::of(if seen {
+                    format!("{between} it was watched, and did not come back.")
+                } else {
+                    format!("{between} the impact was over and the incident not yet declared over; part 4 says what was watched.")
+                });
             }
             Line::of(format!(
                 "{between} the journal holds nothing: what was done meanwhile is an open question to those who were there."
