@@ -1,7 +1,6 @@
-//! `weir incident …` and `weir report …`: the same words over HTTP, or read from the store's file.
+//! `weir incident …`: the same words over HTTP, or read from the store's file.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -9,10 +8,9 @@ use serde_json::{Value, json};
 use weir_control::incident::entry::{Entry, IncidentId};
 use weir_control::incident::{Incident, json as incident_json};
 use weir_control::record::store::{Store, StoreHealth};
-use weir_control::report;
 
 use crate::Failed;
-use crate::cli::{IncidentCommand, Output, ReportCommand, SayArgs, Source};
+use crate::cli::{IncidentCommand, Output, SayArgs, Source};
 
 /// `weir incident …`.
 pub(crate) fn incident(command: IncidentCommand) -> Result<(), Failed> {
@@ -23,77 +21,6 @@ pub(crate) fn incident(command: IncidentCommand) -> Result<(), Failed> {
         IncidentCommand::Note(args) => tell("notes", args),
         IncidentCommand::Resolve(args) => tell("resolve", args),
     }
-}
-
-/// `weir report …`.
-pub(crate) fn report(command: ReportCommand) -> Result<(), Failed> {
-    let ReportCommand::Render {
-        id,
-        format,
-        out,
-        source,
-    } = command;
-    let id = parse(&id)?;
-    let text = match from_file(&source)? {
-        Some(incidents) => {
-            let incident = find(&incidents, id)?;
-            match format.as_str() {
-                "md" => report::markdown(incident),
-                "html" => report::html(incident),
-                _ => pretty(&incident_json::document(incident)),
-            }
-        }
-        None => get_text(
-            &source,
-            &format!("/api/v1/incidents/{id}/report?format={format}"),
-        )?,
-    };
-    match out {
-        None => crate::say(&text),
-        Some(path) => {
-            let file = if path.is_dir() {
-                path.join(format!("report.{format}"))
-            } else {
-                path
-            };
-            std::fs::write(&file, &text)
-                .with_context(|| format!("couldn't write {}", file.display()))?;
-            let mut written = vec![file.clone()];
-            if format == "md" {
-                written.extend(write_charts(
-                    &source,
-                    id,
-                    file.parent().unwrap_or(Path::new(".")),
-                )?);
-            }
-            for file in written {
-                eprintln!("wrote {}", file.display());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The charts that the Markdown refers to, beside it.
-fn write_charts(source: &Source, id: IncidentId, dir: &Path) -> Result<Vec<PathBuf>, Failed> {
-    let charts: Vec<(String, String)> = match from_file(source)? {
-        Some(incidents) => report::charts(find(&incidents, id)?),
-        None => ["wait.svg", "hold.svg"]
-            .into_iter()
-            // An incident without numbers has no charts, and its report none to show.
-            .filter_map(|name| {
-                let path = format!("/api/v1/incidents/{id}/charts/{name}");
-                Some((name.to_owned(), get_text(source, &path).ok()?))
-            })
-            .collect(),
-    };
-    let mut written = Vec::new();
-    for (name, svg) in charts {
-        let file = dir.join(name);
-        std::fs::write(&file, svg).with_context(|| format!("couldn't write {}", file.display()))?;
-        written.push(file);
-    }
-    Ok(written)
 }
 
 fn list(source: &Source, status: Option<&str>) -> Result<(), Failed> {
@@ -269,18 +196,21 @@ fn tell(what: &str, args: SayArgs) -> Result<(), Failed> {
     Ok(())
 }
 
-fn parse(id: &str) -> Result<IncidentId, Failed> {
+pub(crate) fn parse(id: &str) -> Result<IncidentId, Failed> {
     id.parse().map_err(Failed::Usage)
 }
 
-fn find(incidents: &BTreeMap<IncidentId, Incident>, id: IncidentId) -> Result<&Incident, Failed> {
+pub(crate) fn find(
+    incidents: &BTreeMap<IncidentId, Incident>,
+    id: IncidentId,
+) -> Result<&Incident, Failed> {
     incidents
         .get(&id)
         .ok_or_else(|| anyhow!("there is no {id}; `weir incident list` shows what there is").into())
 }
 
 /// Incidents of the store's file, if one was named.
-fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, Failed> {
+pub(crate) fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, Failed> {
     let Some(path) = &source.store else {
         return Ok(None);
     };
@@ -313,11 +243,11 @@ fn get(source: &Source, path: &str) -> Result<Value, Failed> {
     Ok(serde_json::from_str(&body).context("the API's answer is not JSON")?)
 }
 
-fn get_text(source: &Source, path: &str) -> Result<String, Failed> {
+pub(crate) fn get_text(source: &Source, path: &str) -> Result<String, Failed> {
     request(source, reqwest::Method::GET, path, None)
 }
 
-fn post(source: &Source, path: &str, body: &Value) -> Result<Value, Failed> {
+pub(crate) fn post(source: &Source, path: &str, body: &Value) -> Result<Value, Failed> {
     let body = request(source, reqwest::Method::POST, path, Some(body))?;
     Ok(serde_json::from_str(&body).context("the API's answer is not JSON")?)
 }
@@ -380,6 +310,6 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("-")
 }
 
-fn pretty(value: &Value) -> String {
+pub(crate) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
 }

@@ -7,6 +7,8 @@ mod clock;
 mod config;
 mod demo;
 mod incident;
+mod report_pdf;
+mod report_render;
 mod run;
 mod wiring;
 
@@ -14,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, ConfigCommand};
+use cli::{Cli, Command, ConfigCommand, ReportCommand};
 
 /// Why a command ended badly.
 pub(crate) enum Failed {
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Incident(command) => incident::incident(command),
-        Command::Report(command) => incident::report(command),
+        Command::Report(ReportCommand::Render(args)) => report_render::render(&args),
         Command::Config(ConfigCommand::Check { file }) => run::check(&file),
         Command::Config(ConfigCommand::Schema) => {
             say(&config::schema());
