@@ -608,6 +608,12 @@ pub(super) fn questions(
                 .to_owned(),
         );
     }
+    // Beside what people wrote themselves for an incident that nothing measured, proposals are
+    // not shown, so nobody is asked for them.
+    let told = incident.first_level().is_none()
+        && incident.measured.is_none()
+        && actions.iter().any(|a| a.adopted);
+    let actions: Vec<&Action> = actions.iter().filter(|a| a.adopted || !told).collect();
     let unowned: Vec<&str> = actions
         .iter()
         .filter(|a| a.status.is_open() && (a.owner.is_none() || a.due.is_none()))

@@ -29,9 +29,13 @@ pub(super) fn render(document: &Document) -> String {
             let _ = writeln!(out, "<section aria-labelledby=\"{id}\">");
             open_section = true;
         }
+        if index == 0 {
+            out.push_str("<header>\n");
+        }
         render_block(block, &mut out);
         if index == 0 {
             render_front(&document.front, &mut out);
+            out.push_str("</header>\n");
         }
     }
     if open_section {
@@ -134,10 +138,15 @@ fn render_block(block: &Block, out: &mut String) {
 }
 
 fn render_table(table: &Table, out: &mut String) {
+    let class = match table.head.first() {
+        Some(head) if head.starts_with("time") => " times",
+        _ if table.head.len() > 8 && table.head.first().is_some_and(|h| h == "id") => " wide",
+        _ => "",
+    };
     // Focusable, so that a wide table can be scrolled from the keyboard.
     let _ = write!(
         out,
-        "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n<table>\n<caption>{0}</caption>\n",
+        "<div class=\"table{class}\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n<table>\n<caption>{0}</caption>\n",
         escaped(&table.caption)
     );
     if table.head.iter().any(|h| !h.is_empty()) {
@@ -222,6 +231,43 @@ pub(super) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// WCAG's contrast of two colours as `#rrggbb`.
+    fn contrast(a: &str, b: &str) -> f64 {
+        let light = |colour: &str| {
+            let part = |at: usize| {
+                let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+                if value <= 0.040_45 {
+                    value / 12.92
+                } else {
+                    ((value + 0.055) / 1.055).powf(2.4)
+                }
+            };
+            0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+        };
+        let (a, b) = (light(a), light(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn text_can_be_read_on_its_ground_in_both_themes() {
+        let css = include_str!("style.css");
+        let themes: Vec<&str> = css.split("--ink: #").skip(1).take(2).collect();
+        assert_eq!(themes.len(), 2);
+        for theme in themes {
+            let theme = format!("--ink: #{theme}");
+            let colour = |name: &str| {
+                let at = theme.find(&format!("--{name}: #")).unwrap() + name.len() + 4;
+                theme[at..at + 7].to_owned()
+            };
+            for ground in ["paper", "band"] {
+                for text in ["ink", "soft", "link"] {
+                    let found = contrast(&colour(text), &colour(ground));
+                    assert!(found >= 4.5, "{text} on {ground}: {found:.1}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn hostile_text_stays_text() {

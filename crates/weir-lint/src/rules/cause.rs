@@ -1,0 +1,217 @@
+//! IR22 to IR25: whether the cause is one.
+
+use super::{Cx, Hit};
+use crate::facts::part::Part;
+use crate::facts::Tag;
+use crate::tree::{Form, Kind};
+use crate::words::{duration, number, pattern};
+
+/// What happened to the system, which is not why.
+fn mechanism() -> &'static regex::Regex {
+    pattern!(r"(?i)\b(?:(?:connection )?pool(?: \w+)? exhaust\w*|exhaust\w*|overload\w*|out of memory|oom\b|memory (?:leak|pressure|exhaustion)|high (?:load|cpu|memory|traffic)|(?:a |software )?bug\b|network (?:issue|problem|glitch|error)s?|timeouts?|crash\w*|deadlock\w*|insufficient\b|not sufficient|too small|inadequate\w*|increased (?:number|demand|load|traffic)|peak (?:hours|traffic|load|demand)|resource (?:contention|exhaustion|shortage)|misconfigur\w*|disk (?:full|space)|hardware (?:failure|fault)|capacity|server (?:error|failure|issue)s?|database (?:issue|problem|failure|error)s?|degraded performance|latency|heavy load|spike)\b")
+}
+
+/// The words of the cause and of what set it off.
+fn cause_words(cx: &Cx<'_>) -> String {
+    cx.doc.words_about(&[Part::Cause, Part::Trigger, Part::Factors])
+}
+
+/// A number that says something: not a clock, a date, an id.
+fn figures(words: &str) -> usize {
+    let bare = pattern!(r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?|\d{4}-\d{2}-\d{2}|\b[A-Z]+-?\d+\b|\[[A-Z]?\d+\]|^\s*\d+[.)]|\b20\d\d\b").replace_all(words, " ");
+    pattern!(r"\d[\d.,]*").find_iter(&bare).count()
+}
+
+/// A change that came from outside of the mechanism: a release, a setting, a campaign, a limit that
+/// was set once.
+fn change(words: &str) -> bool {
+    pattern!(r"(?i)\b(?:deploy\w*|release\w*|roll(?:ed)?[ -]?out|merge\w*|migrat\w*|upgrad\w*|config\w*|commit\b|feature flag|flag\b|campaign|newsletter|e?mail\b|batch|backfill|cron|import|schedul\w*|expir\w*|certificate|index\b|query\b|quer(?:y|ies) without|retr(?:y|ies)|default\w*|hard-?cod\w*|was (?:set|chosen|written|added|removed|changed|introduced)|were (?:set|chosen|written|added|removed|changed|introduced)|had been|since (?:january|february|march|april|may|june|july|august|september|october|november|december|the|last|20\d\d|version)|failover|maintenance|restart\w*|vendor|provider|third[- ]party|partner|firmware|patch\w*|dependency|library|driver|schema|transaction|lock\w*|leak\w*|never (?:closed|returned|released|freed)|assum\w*|cache\w*|ttl|rotat\w*|dns|route\w*)\b").is_match(words)
+}
+
+pub(super) fn not_a_mechanism(cx: &Cx<'_>) -> Vec<Hit> {
+    let words = cause_words(cx);
+    let mut out = Vec::new();
+    let inline = cx.doc.sections_of(Part::Cause).find(|(_, s)| s.form == Form::Heading && cx.doc.tree.blocks[s.head].text.plain.contains(": "));
+    if words.trim().is_empty() && inline.is_none() {
+        return out;
+    }
+    let prose: String = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let because = pattern!(r"(?i)\b(?:because|since|due to the fact|as a result of (?:a|the) (?:change|deploy|release)|after (?:the|a|an|we)|introduced|so that|which meant|meant that|therefore|every time|whenever)\b").is_match(&prose);
+    let count = figures(&prose);
+    let backed = count >= 2 || change(&strip_symptoms(&prose)) && (count >= 1 || because || prose.split_whitespace().count() >= 45) || count >= 1 && because;
+    if backed {
+        return out;
+    }
+    let short = prose.split_whitespace().count() < 12;
+    if !mechanism().is_match(&prose) && inline.is_none() && !short {
+        return out;
+    }
+    let said = mechanism().find(&prose).map_or_else(|| prose.chars().take(60).collect(), |m| m.as_str().to_lowercase());
+    let fix = "say why on this day: did supply shrink, did demand rise, or was each piece of work slower, and by how much?";
+    if let Some((_, section)) = inline {
+        out.push(Hit::new(cx.doc.head_range(section), format!("\"{}\" is how it failed, not why", cx.doc.tree.blocks[section.head].text.plain.split(": ").nth(1).unwrap_or(&said))).fix(fix));
+    }
+    // The passage that asserts it.
+    let passage = cx.doc.blocks().find(|(i, b)| {
+        !b.is_head() && !b.quoted && cx.doc.about[*i].any(&[Part::Cause]) && b.texts().any(|t| mechanism().is_match(&t.plain) || short)
+    });
+    if let Some((_, block)) = passage {
+        out.push(Hit::new(block.range.clone(), format!("\"{said}\" is how it failed; nothing says why it came to that")).fix(fix));
+    }
+    out
+}
+
+/// "Database connection pool" and "query" in the description of what users saw are no change.
+fn strip_symptoms(prose: &str) -> String {
+    pattern!(r"(?i)\b(?:connection reuse|to handle the|users? experienced[^.]*|as a result[^.]*|to resolve[^.]*)").replace_all(prose, " ").into_owned()
+}
+
+pub(super) fn told_apart(cx: &Cx<'_>) -> Vec<Hit> {
+    let facts = cx.facts;
+    if !cx.doc.sections.iter().any(|s| s.parts.any(&[Part::Cause, Part::Trigger, Part::Factors])) {
+        return Vec::new();
+    }
+    let place = cause_place(cx);
+    let row = facts.rows.iter().any(|r| r.tags.contains(&Tag::Trigger) && pattern!(r"(?i)\btrigger\b").is_match(&r.line_text));
+    let trigger = facts.trigger.is_some() || row;
+    let all = cause_words(cx);
+    let alone = pattern!(r"(?i)\b(?:only|single|one|no other|no further|sole)\b[^.\n]{0,40}\b(?:factor|cause|reason)\b|\bshows? one;|\bno (?:further |other )?contributing\b").is_match(&all);
+    let factors = facts.factors.len() >= 2 || alone;
+    let message = match (trigger, factors) {
+        (false, false) => "neither a trigger nor contributing factors: why this day, and what else made it possible?",
+        (false, true) => "no trigger: why this day and not another?",
+        (true, false) => "fewer than two contributing factors, and no word on why there is only one",
+        (true, true) => return Vec::new(),
+    };
+    vec![Hit::new(place, message).fix("label them: **Trigger.** what set it off; **Cause.** why it could; **Contributing factors.** F1, F2 …")]
+}
+
+/// The first passage about the cause, else its heading.
+fn cause_place(cx: &Cx<'_>) -> std::ops::Range<usize> {
+    cx.doc
+        .blocks()
+        .find(|(i, b)| !b.is_head() && !b.quoted && cx.doc.about[*i].is(Part::Cause))
+        .map_or_else(|| cx.doc.place_of(&[Part::Cause]), |(_, b)| b.range.clone())
+}
+
+pub(super) fn backed(cx: &Cx<'_>) -> Vec<Hit> {
+    let doc = cx.doc;
+    let parts = [Part::Cause, Part::Trigger, Part::Factors, Part::FalseLeads, Part::Detection, Part::Response, Part::Timeline, Part::Evidence];
+    if !doc.sections.iter().any(|s| s.parts.any(&[Part::Cause])) {
+        return Vec::new();
+    }
+    let mut proof = false;
+    for (i, block) in doc.blocks().filter(|(i, _)| doc.about[*i].any(&parts)) {
+        let cause = doc.about[i].any(&[Part::Cause, Part::Trigger, Part::Factors, Part::FalseLeads]);
+        if block.kind == Kind::Code {
+            proof |= cause;
+            continue;
+        }
+        for text in block.texts() {
+            let identifies = cause || pattern!(r"(?i)\b(?:cause|identif\w*|found|show\w*|confirm\w*|trace\w*|diagnos\w*|pinpoint\w*|reveal\w*)\b").is_match(&text.plain);
+            if !identifies {
+                continue;
+            }
+            let linked = !text.links.is_empty();
+            let mark = pattern!(r"\[[A-Z]\d+\]|\[\d+\]|\[\^").is_match(&text.plain);
+            let query = text.code.iter().any(|c| pattern!(r"(?i)\b(?:select|show|explain|pg_stat|grep|kubectl|log|metric|_total|_seconds|rate\()").is_match(text.plain.get(c.clone()).unwrap_or_default()))
+                || pattern!(r"(?i)\bpg_(?:stat|locks)\w*|\bSHOW (?:POOLS|CLIENTS|SERVERS|STATS)\b|\b(?:heap|thread|core) dump|\bflame ?graph|\bEXPLAIN\b|\bslow (?:query )?log\b|\bstack trace\b|\bprofil(?:e|er|ing)\b").is_match(&text.plain);
+            let measured = !number::fractions(&text.plain).is_empty()
+                || !number::percents(&text.plain).is_empty()
+                || duration::spans(&text.plain).iter().any(|s| s.length.as_secs() < 600 && text.plain[s.range.clone()].starts_with(|c: char| c.is_ascii_digit()))
+                || pattern!(r"(?i)\b\d[\d,.]*\s?(?:/s|per second|per minute|rps|qps|tps|connections?|requests?|clients?|sessions?|servers?|rows?|[kmgt]i?b\b|threads?|locks?|queries|transactions?|messages?|workers?|users?|pods?|replicas?|entries|retries|times\b|jobs?|files?|inodes|records?|events?|nodes?|buckets?|partitions?|keys?|calls?)").is_match(&text.plain);
+            proof |= linked || mark || query || measured;
+        }
+    }
+    if proof {
+        return Vec::new();
+    }
+    let row = cx.facts.row(Tag::Identified);
+    let place = row.map_or_else(|| cause_place(cx), |r| r.range.clone());
+    let mut out = vec![
+        Hit::new(place, "the cause is asserted: no number, query, graph or log shows how it was identified")
+            .fix("give what showed it: the query and its result, the graph, the log line"),
+    ];
+    if row.is_some() && doc.sections.iter().any(|s| s.parts.is(Part::Cause)) {
+        let range = cause_place(cx);
+        let range = last_cause_passage(cx).unwrap_or(range);
+        out.push(Hit::new(range, "nothing here backs the cause with a measurement").fix("give what showed it: the query and its result, the graph, the log line"));
+    }
+    out
+}
+
+fn last_cause_passage(cx: &Cx<'_>) -> Option<std::ops::Range<usize>> {
+    cx.doc
+        .blocks()
+        .find(|(i, b)| !b.is_head() && !b.quoted && cx.doc.about[*i].is(Part::Cause) && mechanism().is_match(&b.text.plain))
+        .map(|(_, b)| b.range.clone())
+}
+
+/// A thing that has a size, beside a word that says it ran short or was changed.
+pub(super) fn sized_resource(cx: &Cx<'_>) -> Vec<Hit> {
+    let doc = cx.doc;
+    let resource = pattern!(r"(?i)\b(?:(?:connection |thread |worker )?pools?(?: size)?|connections?|max_connections|memory|heap|disk(?: space)?|cpus?|threads?|workers?|replicas?|queues?|file descriptors?|inodes?|shards?|quota|bandwidth|storage|volume|partitions?|capacity|tablespace|buffers?)\b");
+    let short = pattern!(r"(?i)\b(?:exhaust\w*|full|ran out|run out|out of|saturat\w*|insufficient|too small|undersized|limit\w*|in use|maxed|at (?:its|the) (?:limit|max\w*|ceiling)|filled|fills|starv\w*|shortage|increas\w*|rais\w*|enlarg\w*|resiz\w*|scal(?:e|ed|ing)|doubled|bump\w*|expand\w*|extend\w*|grew|grow\w*|inadequate|overflow\w*|backlog|depth)\b");
+    let mut concerns = None;
+    let mut sizes = false;
+    let mut changed: Option<(std::ops::Range<usize>, bool)> = None;
+    let parts = [Part::Summary, Part::Impact, Part::Timeline, Part::Cause, Part::Trigger, Part::Factors, Part::Resolution, Part::Recovery, Part::Response, Part::Detection, Part::FalseLeads, Part::Evidence];
+    for (i, block) in doc.blocks() {
+        if block.quoted || !(doc.about[i].any(&parts) || doc.title == Some(i)) {
+            continue;
+        }
+        let central = doc.about[i].any(&[Part::Cause, Part::Resolution, Part::Recovery, Part::Summary, Part::Timeline]) || doc.title == Some(i);
+        for text in block.texts() {
+            let words = &text.plain;
+            for sentence in words.split_inclusive(['.', '\n', ';']) {
+                if !resource.is_match(sentence) {
+                    continue;
+                }
+                let bare = pattern!(r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?|\d{4}-\d{2}-\d{2}|\b[A-Z]+-?\d+\b|\[[A-Z]?\d+\]").replace_all(sentence, " ");
+                let n = pattern!(r"\b\d[\d,.]*\b").find_iter(&bare).count();
+                sizes |= n >= 2 || n == 1 && pattern!(r"(?i)\b\d[\d,]* (?:of|out of|/)|\d\s?%|→|\bof \d").is_match(&bare);
+                if short.is_match(sentence) && central && concerns.is_none() && near(sentence, resource, short) {
+                    concerns = Some(text.whole());
+                }
+            }
+            let grown = pattern!(r"(?i)\b(?:increas\w*|rais\w*|enlarg\w*|resiz\w*|bump\w*|doubled|expand\w*|adjust\w*) (?:the |its |our |database |connection |max\w* |maximum |\w+'?s )*(?:connection )?(?:pool(?: size)?|max_connections|memory(?: limit)?|heap|disk|replicas?|workers?|threads?)\b");
+            if let Some(found) = grown.find(words) {
+                let rest = &words[found.end()..crate::source::floor_boundary(words, found.end() + 60)];
+                let both = pattern!(r"(?i)\bfrom [^.]{0,20}\d[^.]{0,24}\bto [^.]{0,12}\d|\d[\d,]*\s?(?:[A-Za-z]+\s)?(?:→|->)\s?\d").is_match(rest) || pattern!(r"(?i)\d[\d,]*\s?(?:→|->)\s?\d").is_match(words);
+                match &mut changed {
+                    Some((_, ok)) => *ok |= both,
+                    None => changed = Some((text.source_range(found.range()), both)),
+                }
+            }
+        }
+        if let Some(table) = &block.table {
+            // A table of the resource before, during and after.
+            let head = table.head.cells.iter().map(|c| c.plain.to_lowercase()).collect::<Vec<_>>().join(" ");
+            sizes |= head.contains("before") && table.rows.iter().any(|r| r.cells.iter().any(|c| resource.is_match(&c.plain)));
+            for row in &table.rows {
+                let line = row.cells.iter().map(|c| c.plain.as_str()).collect::<Vec<_>>().join(" ");
+                sizes |= resource.is_match(&line) && pattern!(r"(?i)\b\d[\d,]* (?:of|out of|/) \d|\d[\d,]*\s?(?:→|->)\s?\d|\bfrom \d[\d,]* to \d").is_match(&line);
+            }
+        }
+    }
+    let fix = "give its size and its use before, during and after: `pool 20 → 34, in use 20 of 20, 141 waiting`";
+    match (&concerns, &changed) {
+        (_, Some((range, false))) if !sizes => {
+            let mut out = vec![Hit::new(range.clone(), "the size was changed, but not from what to what").fix(fix)];
+            if let Some(row) = cx.facts.row(Tag::Identified).filter(|r| resource.is_match(&r.line_text)) {
+                out.push(Hit::new(row.range.clone(), "the resource that ran short is not quantified").fix(fix));
+            }
+            out
+        }
+        (Some(range), _) if !sizes => vec![Hit::new(range.clone(), "the resource that ran short is not quantified: how large, how much of it in use?").fix(fix)],
+        _ => Vec::new(),
+    }
+}
+
+/// Both words close together: "the pool was exhausted", not a pool here and a limit there.
+fn near(sentence: &str, a: &regex::Regex, b: &regex::Regex) -> bool {
+    a.find_iter(sentence).any(|x| b.find_iter(sentence).any(|y| {
+        let gap = if x.end() <= y.start() { y.start() - x.end() } else { x.start().saturating_sub(y.end()) };
+        gap <= 24
+    }))
+}
