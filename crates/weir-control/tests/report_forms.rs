@@ -188,7 +188,7 @@ fn what_people_said_says_by_whom_and_a_corrected_clock_says_what_it_showed() {
     let text = report::markdown(&Incident::replay(&people::corrected()).unwrap());
     assert!(
         text.contains(
-            "acknowledged: 2026-11-23 13:58:50, corrected from 2026-11-23 13:58:53 by ann on"
+            "**Corrected: acknowledged**, 2026-11-23 13:58:50, corrected from 2026-11-23 13:58:53 by ann on"
         ),
         "{text}"
     );
@@ -196,7 +196,7 @@ fn what_people_said_says_by_whom_and_a_corrected_clock_says_what_it_showed() {
         "INC-8 merged into this one",
         "**INC-3**",
         "A2: alert at 85 % of the size",
-        "**A1** held on",
+        "verification held on 2026-11-23 15:07:41 UTC",
     ] {
         assert!(text.contains(part), "{part}");
     }

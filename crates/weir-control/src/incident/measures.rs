@@ -455,7 +455,7 @@ fn for_cause(incident: &Incident, cause: Cause) -> Vec<Draft> {
                 Prevent,
                 "p1",
                 "cause",
-                "Name the cause in the review, from the evidence listed below, and replace this line by its measure",
+                "Name the cause in the review from the evidence listed below, and add a measure that removes it",
                 "`GET /api/v1/incidents/{id}`: the first of `causes` is not `unknown`",
             ),
             draft(

@@ -510,7 +510,7 @@ fn ruled_out(draft: &mut Draft<'_>) {
         if !followed {
             let cited = draft.cite_whole();
             draft.para(
-                line.text("The journal holds nothing that was ruled out; whether anybody followed a false lead, and for how long, is an open question.")
+                line.text("The journal holds nothing that was ruled out; whether anybody searched elsewhere first, and for how long, is an open question.")
                     .cite(&cited),
             );
         }

@@ -1,6 +1,6 @@
 //! The document as Markdown (CommonMark with GitHub's tables) and YAML front matter.
 
-use super::doc::{Block, Document, Front, Inline, Line, Table};
+use super::doc::{Block, Cited, Document, Front, Inline, Line, Table};
 
 pub(super) fn render(document: &Document) -> String {
     let mut out = String::from("---\n");
@@ -120,11 +120,18 @@ pub(super) fn line(line: &Line) -> String {
             Inline::Emphasis(text) => out.push_str(&format!("*{}*", escaped(text.trim()))),
             Inline::Code(text) => out.push_str(&code(text)),
             Inline::Cite(cited) => {
-                let names: Vec<String> = cited.iter().map(ToString::to_string).collect();
+                // Each in brackets of its own, so that readers and programs find each.
+                let names: Vec<String> = cited
+                    .iter()
+                    .map(|c| match c {
+                        Cited::Whole(n) if *n > 1 => format!("[J1] to [J{n}]"),
+                        _ => format!("[{c}]"),
+                    })
+                    .collect();
                 if !(out.is_empty() || out.ends_with(' ')) {
                     out.push(' ');
                 }
-                out.push_str(&format!("[{}]", names.join(", ")));
+                out.push_str(&names.join(" "));
             }
         }
     }

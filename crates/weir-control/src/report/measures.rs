@@ -14,7 +14,6 @@ const OPEN: &str = "open question";
 pub(super) fn write(draft: &mut Draft<'_>) {
     draft.heading("5. Corrective and preventative measures");
     actions(draft);
-    verified(draft);
     draft.para(Line::new().strong("Went well."));
     let well = went_well(draft);
     draft.list(with_stated(
@@ -110,7 +109,7 @@ fn actions(draft: &mut Draft<'_>) {
                 } else {
                     says(a.adopted, &a.verify)
                 },
-                status(a),
+                status(draft, a),
             ]
         })
         .collect();
@@ -146,46 +145,31 @@ fn or_open(value: Option<&str>) -> Line {
     }
 }
 
-fn status(action: &Action) -> Line {
+/// How far it is; and what its verification saw when it was run last.
+fn status(draft: &mut Draft<'_>, action: &Action) -> Line {
     let mut line = Line::of(action.status.name());
     if let Some(at) = action.status_at {
         line = line.text(format!(" since {}", words::date(at)));
     }
-    if !action.status_says.trim().is_empty() {
+    let check = action.checks.last();
+    if !action.status_says.trim().is_empty() && check.is_none_or(|c| c.says != action.status_says) {
         line = line.text(": ").told(&action.status_says);
     }
-    line
-}
-
-/// When verifications were run, and what they saw.
-fn verified(draft: &mut Draft<'_>) {
-    let mut items = Vec::new();
-    for action in super::actions(draft.incident).iter().take(ACTIONS_SHOWN) {
-        let Some(check) = action.checks.last() else {
-            continue;
-        };
-        let mut cited = draft.book.cite_all(&check.evidence);
-        if cited.is_empty() {
-            cited.push(Cited::Journal(check.seq));
-        }
-        items.push(
-            Line::new()
-                .strong(super::doc::printable(&action.id))
-                .text(format!(
-                    " {} on {} {} UTC: ",
-                    if check.ok { "held" } else { "did not hold" },
-                    words::date(check.at),
-                    words::time_of_day(check.at)
-                ))
-                .says_part(&check.says)
-                .cite(&cited)
-                .text("."),
-        );
+    let Some(check) = check else {
+        return line;
+    };
+    let mut cited = draft.book.cite_all(&check.evidence);
+    if cited.is_empty() {
+        cited.push(Cited::Journal(check.seq));
     }
-    if !items.is_empty() {
-        draft.para(Line::new().strong("Verified."));
-        draft.list(items);
-    }
+    line.text(format!(
+        "; verification {} on {} {} UTC: ",
+        if check.ok { "held" } else { "did not hold" },
+        words::date(check.at),
+        words::time_of_day(check.at)
+    ))
+    .says_part(&check.says)
+    .cite(&cited)
 }
 
 fn answered(draft: &mut Draft<'_>) {

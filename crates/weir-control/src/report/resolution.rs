@@ -163,6 +163,9 @@ fn undo(draft: &mut Draft<'_>) {
 fn recovery(draft: &mut Draft<'_>) {
     let told = draft.stated_para("Recovery.", Topic::Recovery);
     let clocks = draft.clocks;
+    if told && !draft.was_seen() {
+        return;
+    }
     let label = if told {
         "Recovery, from the journal."
     } else {
@@ -176,11 +179,8 @@ fn recovery(draft: &mut Draft<'_>) {
             .code("weir_pool_wait_seconds")
             .text(format!(", threshold: {threshold}. "));
     } else if clocks.mitigated_at.is_none() && clocks.resolved_at.is_none() {
-        if !told {
-            draft.para(line.text(
-                "The journal holds no recovery; by which metric it is known, and how long it was watched, is an open question.",
+        draft.para(line.text("The journal holds no recovery; by which metric it is known, and how long it was watched, is an open question.",
             ));
-        }
         return;
     }
     line = match (clocks.mitigated_at, &draft.incident.mitigation) {
@@ -196,7 +196,7 @@ fn recovery(draft: &mut Draft<'_>) {
             .text(".")
         }
         (Some(at), None) => line.text(format!(
-            "The impact was over at {} UTC ({}).",
+            "Mitigated at {} UTC ({}).",
             time_of_day(at),
             offset(at, clocks.impact_started_at)
         )),
@@ -233,7 +233,7 @@ fn recovery(draft: &mut Draft<'_>) {
             (None, None) => line.text(" Not resolved yet."),
         },
     };
-    if !draft.was_seen() && !told {
+    if !draft.was_seen() {
         line = line.text(
             " By which metric and threshold, and how long it was watched, is an open question.",
         );

@@ -203,12 +203,20 @@ fn start_and_end(draft: &Draft<'_>) -> Line {
     let start = draft.clocks.impact_started_at;
     let end = match draft.clocks.resolved_at {
         None => {
+            let now = draft.incident.last_at;
+            let day = if date(now) == date(start) {
+                String::new()
+            } else {
+                format!("{} ", date(now))
+            };
             return Line::new()
                 .text(format!("{} ", date(start)))
                 .strong(format!(
-                    "{} UTC → not resolved yet",
-                    time_of_day_tenths(start)
-                ));
+                    "{} → {day}{} UTC",
+                    time_of_day_tenths(start),
+                    time_of_day_tenths(now)
+                ))
+                .text(", and not resolved by then");
         }
         Some(end) if date(end) == date(start) => time_of_day_tenths(end),
         Some(end) => format!("{} {}", date(end), time_of_day_tenths(end)),

@@ -103,12 +103,6 @@ pub(super) fn write(draft: &mut Draft<'_>) {
         draft.para(line);
     }
     corrected(draft);
-    if draft.incident.updates.is_empty() {
-        draft.para(
-            Line::of("First public update: none; the journal holds no status update.")
-                .cite(&draft.cite_whole()),
-        );
-    }
     draft.stated_para("Right team engaged.", Topic::RightTeam);
     figure(draft);
 }
@@ -126,7 +120,14 @@ fn is_bookkeeping(incident: &Incident, row: &Row) -> bool {
                     .is_some_and(|rest| rest.starts_with([':', ' ']))
         })
     };
-    row.kind == RowKind::Correction || row.kind == RowKind::Note && of_action()
+    // An earlier incident is no event of this one; part 3 tells of it.
+    let of_earlier = || incident.related.iter().any(|r| r.seq == row.seq);
+    match row.kind {
+        RowKind::Correction => true,
+        RowKind::Note => of_action(),
+        RowKind::Finding => of_earlier(),
+        _ => false,
+    }
 }
 
 /// An incident that nothing measured opens with two rows that only carry its clocks. Where somebody
@@ -193,6 +194,9 @@ fn missing(draft: &Draft<'_>) -> Option<Row> {
     if !over {
         says.push("not resolved");
     }
+    if draft.incident.updates.is_empty() {
+        says.push("no public update sent");
+    }
     (!says.is_empty()).then(|| Row {
         seq: 0,
         at: draft.end(),
@@ -209,20 +213,17 @@ fn corrected(draft: &mut Draft<'_>) {
     if corrections.is_empty() {
         return;
     }
-    draft.para(Line::new().strong("Corrected clocks."));
     let stamp = |at: Option<Wall>| {
         at.map_or_else(
             || "no time".to_owned(),
             |at| format!("{} {}", date(at), time_of_day(at)),
         )
     };
-    let items = corrections
-        .iter()
-        .take(30)
-        .map(|c| {
-            Line::of(format!(
-                "{}: {}, corrected from {} by ",
-                c.clock.name().replace('_', " "),
+    for c in corrections.iter().take(30) {
+        let line = Line::new()
+            .strong(format!("Corrected: {}", c.clock.name().replace('_', " ")))
+            .text(format!(
+                ", {}, corrected from {} by ",
                 stamp(c.to),
                 stamp(c.from)
             ))
@@ -234,10 +235,9 @@ fn corrected(draft: &mut Draft<'_>) {
                 &c.says
             })
             .cite(&[Cited::Journal(c.seq)])
-            .text(".")
-        })
-        .collect();
-    draft.list(items);
+            .text(".");
+        draft.para(line);
+    }
 }
 
 /// Where the journal is silent for long, the report says so instead of leaving it to be noticed.

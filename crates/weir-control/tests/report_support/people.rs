@@ -160,7 +160,7 @@ pub(crate) fn declared() -> Vec<Entry> {
         ),
         (
             Topic::Recovery,
-            "Doubles per hour in the print log, threshold 0: none from 15:11 on, watched for 30 min and 1,102 invoices",
+            "Metric: doubles in the print log, threshold 0. It was 0 in 1,102 invoices, watched for 30 min",
         ),
         (
             Topic::WentWell,
