@@ -26,7 +26,7 @@ const TEXT_MAX: usize = 16 * 1024;
 const SIZE_MAX: u32 = 10_000;
 
 /// Reads a body, or says where it went wrong.
-fn body<T: DeserializeOwned>(bytes: &Bytes, example: &str) -> Result<T, ApiFault> {
+pub(crate) fn body<T: DeserializeOwned>(bytes: &Bytes, example: &str) -> Result<T, ApiFault> {
     serde_json::from_slice(bytes).map_err(|error| {
         // serde_json's own text ends in "at line … column …".
         ApiFault::bad(
@@ -37,7 +37,7 @@ fn body<T: DeserializeOwned>(bytes: &Bytes, example: &str) -> Result<T, ApiFault
     })
 }
 
-fn checked_by(by: String) -> Result<String, ApiFault> {
+pub(crate) fn checked_by(by: String) -> Result<String, ApiFault> {
     let by = by.trim().to_owned();
     if by.is_empty() || by.len() > BY_MAX || by.chars().any(char::is_control) {
         return Err(ApiFault::bad(
@@ -82,7 +82,9 @@ async fn done(api: &Api, ask: Ask, incident: Option<IncidentId>) -> Result<Json<
             "says": says,
             "incident": incident.map(|id| id.to_string()),
         }))),
-        Answer::Samples(_) | Answer::Snapshot(_) => Err(read::wrong_answer()),
+        Answer::Samples(_) | Answer::Snapshot(_) | Answer::Journal(_) | Answer::Imported(_) => {
+            Err(read::wrong_answer())
+        }
     }
 }
 

@@ -120,6 +120,10 @@ pub(crate) fn status(published: &Published) -> Value {
             .collect::<Vec<_>>(),
         "store": status.store,
         "store_ok": status.store_ok,
+        "journal": {
+            "intact": published.journals.is_intact(),
+            "says": published.journals.says(),
+        },
         "watch": status.watch,
         "listen": status.listen,
         "draining": status.draining,

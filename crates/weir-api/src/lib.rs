@@ -5,6 +5,7 @@
 //! | [`server`] | who may ask what over HTTP, and how much of it at once? |
 //! | [`read`] | what stands in each document that can be fetched? |
 //! | [`act`] | what may a person or a program ask for? |
+//! | [`journal`] | an incident's journal as a document, out and in |
 //! | [`metrics`] | the same numbers as OpenMetrics |
 //! | [`events`] | what happened since I last listened? |
 //! | [`page`] | the same for a person with a browser |
@@ -28,6 +29,7 @@ pub mod act;
 pub mod console;
 pub mod deliveries;
 pub mod events;
+pub mod journal;
 pub mod metrics;
 pub mod page;
 pub mod read;

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use weir_control::handle::{Answer, Ask, Published};
 use weir_control::incident::entry::IncidentId;
-use weir_control::incident::json::document;
 use weir_control::incident::{Incident, Status};
 use weir_control::report::{self, Form};
 use weir_model::{PoolKey, Wall};
 
 use crate::fault::ApiFault;
+use crate::journal::document;
 use crate::metrics::{self, Format};
 use crate::process::Process;
 use crate::server::Api;
@@ -269,7 +269,7 @@ pub(crate) async fn decisions(
 }
 
 /// Makes a large document on a thread of its own.
-async fn aside(
+pub(crate) async fn aside(
     api: &Api,
     kind: &'static str,
     make: impl FnOnce() -> String + Send + 'static,
@@ -344,7 +344,10 @@ pub(crate) async fn incidents(
         .cloned()
         .collect();
     aside(&api, JSON, move || {
-        let documents: Value = listed.iter().map(|incident| document(incident)).collect();
+        let documents: Value = listed
+            .iter()
+            .map(|incident| document(incident, &published.journals))
+            .collect();
         documents.to_string()
     })
     .await
@@ -369,8 +372,12 @@ pub(crate) async fn incident(
     State(api): State<Api>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiFault> {
-    let incident = find_incident(&api.handle.now(), &id)?;
-    aside(&api, JSON, move || document(&incident).to_string()).await
+    let published = api.handle.now();
+    let incident = find_incident(&published, &id)?;
+    aside(&api, JSON, move || {
+        document(&incident, &published.journals).to_string()
+    })
+    .await
 }
 
 /// Keys of `GET /api/v1/incidents/{id}/report`.
@@ -388,7 +395,8 @@ pub(crate) async fn report(
     asked: Asked<ReportQuery>,
 ) -> Result<Response, ApiFault> {
     let asked = query(asked, "format, form")?;
-    let incident = find_incident(&api.handle.now(), &id)?;
+    let published = api.handle.now();
+    let incident = find_incident(&published, &id)?;
     let form: Form = match asked.form.as_deref() {
         None => Form::Full,
         Some(name) => name
@@ -423,7 +431,12 @@ pub(crate) async fn report(
         "context" => (JSON, |incident, form| {
             report::context(incident, form).to_string()
         }),
-        "json" => (JSON, |incident, _| document(incident).to_string()),
+        "json" => {
+            return aside(&api, JSON, move || {
+                document(&incident, &published.journals).to_string()
+            })
+            .await;
+        }
         other => {
             return Err(ApiFault::bad(
                 "bad_format",

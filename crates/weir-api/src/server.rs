@@ -19,7 +19,7 @@ use weir_model::Secret;
 use crate::events::EventLog;
 use crate::fault::ApiFault;
 use crate::guard::{self, Guard};
-use crate::{act, listen, read};
+use crate::{act, journal, listen, read};
 
 /// Bodies above this are refused with 413.
 const BODY_MAX: usize = 64 * 1024;
@@ -154,6 +154,11 @@ fn routes() -> Routes {
         write("/api/v1/incidents/{id}/ack", post(act::acknowledge)),
         write("/api/v1/incidents/{id}/notes", post(act::note)),
         write("/api/v1/incidents/{id}/resolve", post(act::resolve)),
+        read("/api/v1/incidents/{id}/journal", get(journal::export)),
+        write(
+            "/api/v1/incidents/import",
+            post(journal::import).layer(DefaultBodyLimit::max(journal::BODY_MAX)),
+        ),
         write("/api/v1/orders", post(act::order)),
         read("/api/v1/events", get(read::events)),
     ]

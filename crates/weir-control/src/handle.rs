@@ -16,6 +16,7 @@ use weir_model::{
 
 use crate::incident::Incident;
 use crate::incident::entry::{Entry, IncidentId};
+use crate::record::store::{Imported, Journal, Journals};
 use crate::regulate::{Decision, RegulatorMode};
 
 /// What Weir says of itself.
@@ -140,6 +141,8 @@ pub struct Published {
     pub incidents: Vec<Arc<Incident>>,
     /// Decisions, newest first, at most 500.
     pub decisions: Vec<Arc<Decision>>,
+    /// How the journals are, and which are damaged.
+    pub journals: Arc<Journals>,
 }
 
 impl Published {
@@ -250,6 +253,18 @@ pub enum Ask {
         /// To.
         to: Wall,
     },
+    /// An incident's journal, with its hashes.
+    Journal {
+        /// Which incident.
+        id: IncidentId,
+    },
+    /// Take in a journal that was proven by [`crate::incident::export::read`].
+    Import {
+        /// Who.
+        by: String,
+        /// What.
+        journal: Box<Journal>,
+    },
     /// All clients and servers of the data plane.
     Snapshot,
     /// The answer to a console client: complete backend messages.
@@ -270,6 +285,10 @@ pub enum Answer {
     Samples(Vec<(Wall, PoolSample)>),
     /// To `Snapshot`.
     Snapshot(Arc<Snapshot>),
+    /// To `Journal`.
+    Journal(Box<Journal>),
+    /// To `Import`.
+    Imported(Imported),
 }
 
 /// Why an [`Ask`] got no answer.

@@ -11,12 +11,14 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use weir_model::{ClockMap, Event, Instant, Order, OrderRefused, Sample};
 
-use crate::core::{Core, Output};
+use crate::core::{Core, Output, Reserved};
 use crate::handle::{
     Answer, Ask, AskFault, Asked, ConsoleQuery, ControlHandle, Happening, Notification, Published,
 };
-use crate::incident::entry::{Entry, Said};
-use crate::record::store::{Store, StoreError, StoreHealth, StoredDecision};
+use crate::incident::Incident;
+use crate::incident::entry::{Entry, IncidentId, Said};
+use crate::incident::export;
+use crate::record::store::{Imported, Journal, Store, StoreError, StoreHealth, StoredDecision};
 use crate::regulate::Decision;
 use crate::sense::view::ServerView;
 
@@ -94,6 +96,7 @@ struct Turn<'a> {
     ends: &'a mut Ends,
     store: &'a Store,
     journal: mpsc::Sender<Job>,
+    imports: mpsc::Sender<Import>,
     out: Vec<Output>,
     snapshots: VecDeque<(u64, Reply)>,
     next_snapshot: u64,
@@ -115,6 +118,9 @@ pub async fn run(
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (journal, jobs) = mpsc::channel(JOURNAL_MAX);
     let writer = tokio::spawn(write_journal(store.clone(), jobs));
+    // One at a time; a second is told to wait.
+    let (imports, mut taken_in) = mpsc::channel(1);
+    core.skip_numbers_to(store.last_number());
     let now = data.now();
     let mut turn = Turn {
         core,
@@ -122,6 +128,7 @@ pub async fn run(
         ends,
         store,
         journal,
+        imports,
         out: first,
         snapshots: VecDeque::new(),
         next_snapshot: 1,
@@ -133,6 +140,7 @@ pub async fn run(
             _ = ticks.tick() => turn.empty_rings(),
             Some(view) = turn.ends.views.recv() => turn.core.on_view(view),
             Some((ask, reply)) = turn.ends.asks.recv() => turn.answer(ask, reply),
+            Some(import) = taken_in.recv() => turn.on_import(import),
             changed = stop.changed() => {
                 if changed.is_err() || *stop.borrow() {
                     turn.empty_rings();
@@ -181,6 +189,7 @@ impl Turn<'_> {
         self.core.on_store_health(says, ok);
         let mut published = self.core.publish();
         published.status.data_plane_silent = now.since(self.sample_at) > SILENCE;
+        published.journals = self.store.journals();
         let published = Arc::new(published);
         if stream {
             // Nobody listening is no fault.
@@ -212,6 +221,17 @@ impl Turn<'_> {
                 .order(Order::ConsoleReply { client, bytes })
                 .map(|()| Answer::Done(String::new()))
                 .map_err(|refused| AskFault::NotNow(refused.to_string())),
+            Ask::Journal { id } => {
+                tokio::spawn(read_journal(self.store.clone(), id, reply));
+                return;
+            }
+            Ask::Import { by, journal } => match self.begin_import(by, *journal, reply) {
+                Ok(()) => return,
+                Err((reply, fault)) => {
+                    let _ = reply.send(Err(fault));
+                    return;
+                }
+            },
             other => {
                 let answer = self.core.ask(other, &mut self.out);
                 // Whoever acted looks next, and must see what was done.
@@ -224,6 +244,70 @@ impl Turn<'_> {
             }
         };
         // Whoever asked may have left.
+        let _ = reply.send(answer);
+    }
+
+    /// Hands a journal to the store, beside the plane: a disk that hangs must not stop detection.
+    fn begin_import(
+        &mut self,
+        by: String,
+        journal: Journal,
+        reply: Reply,
+    ) -> Result<(), (Reply, AskFault)> {
+        let place = self.imports.clone().try_reserve_owned();
+        let Ok(place) = place else {
+            let fault = AskFault::NotNow("another import is under way".to_owned());
+            return Err((reply, fault));
+        };
+        let reserved = match self.core.reserve(journal.id) {
+            Ok(reserved) => reserved,
+            Err(fault) => return Err((reply, fault)),
+        };
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            let result = store.import(journal, reserved.fresh).await;
+            let incident = match &result {
+                Ok(imported) => {
+                    let journal = store.journal(imported.id()).await.ok().flatten();
+                    journal.and_then(|journal| export::replay(&journal).ok())
+                }
+                Err(_) => None,
+            };
+            place.send(Import {
+                by,
+                reserved,
+                result,
+                incident,
+                reply,
+            });
+        });
+        Ok(())
+    }
+
+    fn on_import(&mut self, import: Import) {
+        let Import {
+            by,
+            reserved,
+            result,
+            incident,
+            reply,
+        } = import;
+        let used = result.as_ref().ok().map(Imported::id);
+        self.core.release(reserved, used);
+        let answer = match result {
+            Ok(imported) => {
+                tracing::info!(%by, "A journal came in: {imported}.");
+                let changed = !matches!(imported, Imported::Already { .. });
+                if let Some(incident) = incident
+                    && changed
+                {
+                    self.core.take_in(incident);
+                    self.publish(self.data.now(), false);
+                }
+                Ok(Answer::Imported(imported))
+            }
+            Err(fault) => Err(AskFault::NotStored(fault.to_string())),
+        };
         let _ = reply.send(answer);
     }
 
@@ -305,6 +389,27 @@ impl Turn<'_> {
 }
 
 type Job = (Arc<Entry>, Option<(Reply, Result<Answer, AskFault>)>);
+
+/// What became of an import.
+struct Import {
+    by: String,
+    reserved: Reserved,
+    result: Result<Imported, StoreError>,
+    incident: Option<Incident>,
+    reply: Reply,
+}
+
+async fn read_journal(store: Store, id: IncidentId, reply: Reply) {
+    let answer = match store.journal(id).await {
+        Ok(Some(journal)) => Ok(Answer::Journal(Box::new(journal))),
+        Ok(None) => Err(AskFault::NoSuch {
+            what: "incident",
+            name: id.to_string(),
+        }),
+        Err(fault) => Err(AskFault::NotNow(fault.to_string())),
+    };
+    let _ = reply.send(answer);
+}
 
 /// Writes entries in order, beside the plane: a disk that hangs must not stop detection.
 async fn write_journal(store: Store, mut jobs: mpsc::Receiver<Job>) {

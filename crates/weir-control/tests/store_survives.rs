@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use weir_control::incident::entry::{By, Entry, IncidentId, Said};
-use weir_control::record::store::{Store, StoreError, StoreHealth, StoredDecision};
+use weir_control::record::store::{Store, StoreError, StoreHealth, StoreSettings, StoredDecision};
 use weir_model::Wall;
 
 const CHILD: &str = "WEIR_TEST_STORE";
@@ -182,7 +182,13 @@ fn a_damaged_page_in_the_middle_is_noticed_at_opening() {
 #[test]
 fn a_full_file_keeps_entries_in_memory_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open_bounded(&dir.path().join("weir.db"), 200_000);
+    let (store, _) = Store::open_with(
+        &dir.path().join("weir.db"),
+        &StoreSettings {
+            bytes_max: 200_000,
+            ..StoreSettings::default()
+        },
+    );
     let mut refused = 0;
     for seq in 1..=200 {
         match store.append(&entry(1, seq)) {

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use weir_control::regulate::RegulatorMode;
 use weir_model::{Cause, PoolMode};
 
+use crate::journal::{ExportArgs, ImportArgs, VerifyArgs};
+
 /// A PostgreSQL connection pooler that cannot be surprised by its own pool running dry.
 #[derive(Debug, Parser)]
 #[command(
@@ -160,6 +162,12 @@ pub(crate) enum IncidentCommand {
     Note(SayArgs),
     /// Declare it over.
     Resolve(SayArgs),
+    /// Prove that the journal is as it was written; say what isn't.
+    Verify(VerifyArgs),
+    /// Write an incident's journal as a document, to keep or to import elsewhere.
+    Export(ExportArgs),
+    /// Take in a journal that was exported.
+    Import(ImportArgs),
 }
 
 /// A word about an incident.

@@ -1,13 +1,14 @@
 //! `weir incident …`: the same words over HTTP, or read from the store's file.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Value, json};
+use weir_control::incident::Incident;
 use weir_control::incident::entry::{Entry, IncidentId};
-use weir_control::incident::{Incident, json as incident_json};
-use weir_control::record::store::{Store, StoreHealth};
+use weir_control::record::store::{Journals, Store, StoreHealth};
 
 use crate::Failed;
 use crate::cli::{IncidentCommand, Output, SayArgs, Source};
@@ -20,16 +21,19 @@ pub(crate) fn incident(command: IncidentCommand) -> Result<(), Failed> {
         IncidentCommand::Ack(args) => tell("ack", args),
         IncidentCommand::Note(args) => tell("notes", args),
         IncidentCommand::Resolve(args) => tell("resolve", args),
+        IncidentCommand::Verify(args) => crate::journal::verify(&args),
+        IncidentCommand::Export(args) => crate::journal::export(&args),
+        IncidentCommand::Import(args) => crate::journal::import(args),
     }
 }
 
 fn list(source: &Source, status: Option<&str>) -> Result<(), Failed> {
-    let documents: Vec<Value> = match from_file(source)? {
-        Some(incidents) => incidents
+    let documents: Vec<Value> = match read_file(source)? {
+        Some((incidents, journals)) => incidents
             .values()
             .rev()
             .filter(|i| status.is_none_or(|s| i.status.name() == s))
-            .map(incident_json::document)
+            .map(|incident| crate::journal::document(incident, &journals))
             .collect(),
         None => {
             let query = status.map(|s| format!("?status={s}")).unwrap_or_default();
@@ -77,8 +81,8 @@ fn list(source: &Source, status: Option<&str>) -> Result<(), Failed> {
 }
 
 fn show(id: &IncidentId, source: &Source) -> Result<(), Failed> {
-    let document: Value = match from_file(source)? {
-        Some(incidents) => incident_json::document(find(&incidents, *id)?),
+    let document: Value = match read_file(source)? {
+        Some((incidents, journals)) => crate::journal::document(find(&incidents, *id)?, &journals),
         None => get(source, &format!("/api/v1/incidents/{id}"))?,
     };
     if source.output == Output::Json {
@@ -155,6 +159,9 @@ fn told(d: &Value) -> String {
             text(&row["says"])
         ));
     }
+    if let Some(says) = d["journal"]["says"].as_str() {
+        out.push_str(&format!("DAMAGED    {says}\n"));
+    }
     for question in d["questions"].as_array().into_iter().flatten() {
         out.push_str(&format!("?          {}\n", text(question)));
     }
@@ -168,16 +175,7 @@ fn tell(what: &str, args: SayArgs) -> Result<(), Failed> {
             "weir incident: --store only reads; to change an incident, ask the running Weir (--api)".to_owned(),
         ));
     }
-    let environment = crate::clock::environment();
-    let by = args
-        .by
-        .or_else(|| {
-            environment
-                .get("USER")
-                .or(environment.get("LOGNAME"))
-                .cloned()
-        })
-        .unwrap_or_else(|| "somebody at a terminal".to_owned());
+    let by = who(args.by);
     let body = json!({ "by": by, "text": args.text.join(" ") });
     let answer = post(
         &args.source,
@@ -196,6 +194,19 @@ fn tell(what: &str, args: SayArgs) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Who says it: as told, or the login name.
+pub(crate) fn who(by: Option<String>) -> String {
+    let environment = crate::clock::environment();
+    let login = || {
+        environment
+            .get("USER")
+            .or(environment.get("LOGNAME"))
+            .cloned()
+    };
+    by.or_else(login)
+        .unwrap_or_else(|| "somebody at a terminal".to_owned())
+}
+
 pub(crate) fn parse(id: &str) -> Result<IncidentId, Failed> {
     id.parse().map_err(Failed::Usage)
 }
@@ -211,15 +222,25 @@ pub(crate) fn find(
 
 /// Incidents of the store's file, if one was named.
 pub(crate) fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, Failed> {
+    Ok(read_file(source)?.map(|(incidents, _)| incidents))
+}
+
+/// Incidents, and how their journals are.
+type FromFile = (BTreeMap<IncidentId, Incident>, Arc<Journals>);
+
+fn read_file(source: &Source) -> Result<Option<FromFile>, Failed> {
     let Some(path) = &source.store else {
         return Ok(None);
     };
     if !path.exists() {
         return Err(anyhow!("there is no file {}", path.display()).into());
     }
-    let (_, report) = Store::open(path);
+    let (store, report) = Store::open(path);
     if let StoreHealth::MemoryOnly { reason } = report.health {
         return Err(anyhow!("can't read {}: {reason}", path.display()).into());
+    }
+    for says in &report.says {
+        eprintln!("weir: {says}");
     }
     let mut journals: BTreeMap<IncidentId, Vec<Entry>> = BTreeMap::new();
     for entry in report.entries {
@@ -235,7 +256,7 @@ pub(crate) fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, I
             Err(fault) => eprintln!("weir: {id} can't be read: {fault}"),
         }
     }
-    Ok(Some(incidents))
+    Ok(Some((incidents, store.journals())))
 }
 
 fn get(source: &Source, path: &str) -> Result<Value, Failed> {

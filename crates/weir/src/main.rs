@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod demo;
 mod incident;
+mod journal;
 mod report_pdf;
 mod report_render;
 mod run;

@@ -57,7 +57,7 @@ pub async fn answer(handle: &ControlHandle, sql: &str, user: &str) -> Vec<u8> {
     }
     match handle.ask(Ask::Snapshot).await {
         Ok(Answer::Snapshot(snapshot)) => shown(&handle.now(), Some(&snapshot), sql),
-        Ok(Answer::Done(_) | Answer::Samples(_)) => {
+        Ok(Answer::Done(_) | Answer::Samples(_) | Answer::Journal(_) | Answer::Imported(_)) => {
             refused("XX000", "the answer was another's", "")
         }
         Err(fault) => refused(sqlstate(&fault), &fault.to_string(), NO_SNAPSHOT),

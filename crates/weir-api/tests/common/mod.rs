@@ -256,6 +256,7 @@ pub(crate) fn published() -> Published {
         pools: vec![pool()],
         incidents: vec![Arc::new(open_incident(7)), Arc::new(resolved_incident(6))],
         decisions: vec![Arc::new(decision())],
+        journals: Default::default(),
     }
 }
 

@@ -91,6 +91,9 @@ impl Core {
                 Ok(Answer::Samples(samples))
             }
             Ask::Order { by, order } => self.operator_order(by, order, out),
+            Ask::Journal { .. } | Ask::Import { .. } => {
+                Err(AskFault::NotNow("the store isn't there".to_owned()))
+            }
             Ask::Snapshot | Ask::ConsoleReply { .. } => {
                 Err(AskFault::NotNow("the data plane isn't there".to_owned()))
             }

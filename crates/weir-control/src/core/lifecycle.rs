@@ -592,7 +592,7 @@ impl Core {
         out.push(Output::Append(entry));
     }
 
-    fn forget_oldest(&mut self) {
+    pub(super) fn forget_oldest(&mut self) {
         while self.incidents.len() > INCIDENTS_KEPT {
             let oldest = self
                 .incidents

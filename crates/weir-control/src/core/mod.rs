@@ -15,11 +15,14 @@
 
 mod asks;
 mod chart;
+mod import;
 mod lifecycle;
 mod live;
 mod publish;
 mod restore;
 mod sizing;
+
+pub(crate) use import::Reserved;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -70,6 +73,10 @@ pub struct CoreSettings {
 
 /// What should be done because of an input.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for one turn; a box for each would cost more than the copy"
+)]
 pub enum Output {
     /// Send this to the data plane.
     Order(Order),

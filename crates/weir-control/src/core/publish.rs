@@ -29,6 +29,8 @@ impl Core {
             pools,
             incidents: self.incidents.values().rev().cloned().collect(),
             decisions: self.decisions.iter().rev().cloned().collect(),
+            // The plane knows the store.
+            journals: Default::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! programs, `crate::report` for people.
 
 pub mod entry;
+pub mod export;
 mod factors;
 pub mod json;
 mod measures;

@@ -1,6 +1,6 @@
-//! The SQLite file: opening it whatever is wrong with it, its schema, its rows.
+//! The SQLite file: opening it whatever is wrong with it; decisions and minutes. The journal's rows
+//! are in [`super::journal`].
 
-use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -9,23 +9,13 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use weir_model::Wall;
 
-use super::writer::Row;
-use super::{DECISIONS_MAX, FILE_MAX, INCIDENTS_MAX, MINUTES_KEEP, StoredDecision};
-use crate::incident::entry::{Entry, IncidentId};
-
-/// Each brings the schema one version up; never edit one that was released.
-const MIGRATIONS: &[&str] = &["
-    CREATE TABLE schema_version (version INTEGER PRIMARY KEY, weir TEXT NOT NULL);
-    CREATE TABLE journal (
-        incident INTEGER NOT NULL, seq INTEGER NOT NULL, at_us INTEGER NOT NULL, json TEXT NOT NULL,
-        PRIMARY KEY (incident, seq)) WITHOUT ROWID;
-    CREATE TABLE decisions (
-        number INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, pool TEXT NOT NULL, json TEXT NOT NULL);
-    CREATE TABLE minutes (
-        pool TEXT NOT NULL, minute_us INTEGER NOT NULL, json TEXT NOT NULL,
-        PRIMARY KEY (pool, minute_us)) WITHOUT ROWID;
-    CREATE INDEX minutes_by_time ON minutes (minute_us);
-"];
+use super::aside::{Saved, move_aside, salvage};
+use super::journal::{Anchor, anchor, scars};
+use super::schema::{self, int};
+use super::witness::{Seen, Witness};
+use super::{
+    AtStep, DECISIONS_MAX, INCIDENTS_MAX, MINUTES_KEEP, Step, StoreSettings, StoredDecision, verify,
+};
 
 /// How long a write waits for a program that holds the file (`sqlite3 weir.db`).
 const BUSY: Duration = Duration::from_millis(500);
@@ -59,6 +49,8 @@ pub(super) enum OpenError {
         reason: String,
         source: std::io::Error,
     },
+    #[error("{path} can only be read")]
+    ReadOnly { path: PathBuf },
     #[error("couldn't open {path}: {source}")]
     Sqlite {
         path: PathBuf,
@@ -74,20 +66,31 @@ enum Fault {
 
 /// An open file, or its stand-in in memory.
 pub(super) struct StoreFile {
-    db: Connection,
+    pub(super) db: Connection,
+    pub(super) witness: Witness,
+    pub(super) incidents_max: u64,
+    at_step: Option<AtStep>,
     /// Held as long as the file is: the kernel gives it back however this process ends.
     _lock: Option<File>,
+}
+
+/// What opening found wrong with the file as a whole, beside what it says to the operator.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) says: Vec<String>,
+    pub(super) faults: Vec<String>,
 }
 
 impl StoreFile {
     /// Opens or makes the file; one that is corrupt is moved aside and replaced.
     pub(super) fn open(
         path: &Path,
-        bytes_max: u64,
-        says: &mut Vec<String>,
+        settings: &StoreSettings,
+        found: &mut Found,
     ) -> Result<Self, OpenError> {
         let lock = lock(path)?;
-        let db = match connect(path, bytes_max) {
+        let mut saved = None;
+        let db = match connect(path, settings.bytes_max, found) {
             Ok(db) => db,
             Err(Fault::No(fault)) => return Err(fault),
             Err(Fault::Corrupt(reason)) => {
@@ -96,8 +99,8 @@ impl StoreFile {
                     reason: reason.clone(),
                     source,
                 })?;
-                let saved = salvage(&aside);
-                let db = connect(path, bytes_max).map_err(|fault| match fault {
+                let what = salvage(&aside);
+                let db = connect(path, settings.bytes_max, found).map_err(|fault| match fault {
                     Fault::No(fault) => fault,
                     Fault::Corrupt(reason) => OpenError::Stuck {
                         path: path.to_owned(),
@@ -105,22 +108,32 @@ impl StoreFile {
                         source: std::io::Error::other("its replacement is corrupt as well"),
                     },
                 })?;
-                let carried = saved.iter().filter(|row| insert(&db, row).is_ok()).count();
-                says.push(format!(
-                    "{} is corrupt ({reason}); it was moved to {} and a new file begun, with {carried} \
-                     journal entries that could still be read",
-                    path.display(),
-                    aside.display(),
-                ));
+                saved = Some((what, reason, aside));
                 db
             }
         };
-        let file = Self {
+        let (witness, mut seen) = Witness::open(&beside(path, ".head"));
+        let mut file = Self {
             db,
+            witness,
+            incidents_max: settings.incidents_max,
+            at_step: settings.at_step.clone(),
             _lock: Some(lock),
         };
+        if let Some((saved, reason, aside)) = saved {
+            // It saw the file that lies aside now.
+            seen = None;
+            file.carry_over(saved, &reason, path, &aside, found);
+        }
+        if let Err(fault) = file.look_around(seen, found) {
+            found
+                .faults
+                .push(format!("the file's anchor can't be read: {fault}"));
+        }
         if let Err(fault) = file.prune() {
-            says.push(format!("old rows couldn't be removed: {fault}"));
+            found
+                .says
+                .push(format!("old rows couldn't be removed: {fault}"));
         }
         Ok(file)
     }
@@ -130,18 +143,115 @@ impl StoreFile {
         let db = Connection::open_in_memory()
             .and_then(|db| {
                 db.pragma_update(None, "max_page_count", int(MEMORY_PAGES))?;
-                migrate(&db, 0)?;
+                schema::migrate(&db, 0, &mut Vec::new())?;
                 Ok(db)
             })
             .expect("SQLite in memory needs nothing but memory");
-        Self { db, _lock: None }
+        Self {
+            db,
+            witness: Witness::none(),
+            incidents_max: INCIDENTS_MAX,
+            at_step: None,
+            _lock: None,
+        }
     }
 
-    fn prune(&self) -> rusqlite::Result<()> {
-        self.db.execute(
-            "DELETE FROM journal WHERE incident <= (SELECT max(incident) FROM journal) - ?1",
-            params![int(INCIDENTS_MAX)],
-        )?;
+    /// What to call at every step of a write; a test stops the process there.
+    pub(super) fn at_step(&self) -> impl Fn(Step) + 'static {
+        let at_step = self.at_step.clone();
+        move |step| {
+            if let Some(at) = &at_step {
+                at.call(step);
+            }
+        }
+    }
+
+    fn carry_over(
+        &mut self,
+        saved: Saved,
+        reason: &str,
+        path: &Path,
+        aside: &Path,
+        found: &mut Found,
+    ) {
+        let mut carried = 0;
+        for row in &saved.rows {
+            carried += usize::from(self.append(row).is_ok());
+        }
+        found.says.push(format!(
+            "{} is corrupt ({reason}); it was moved to {} and a new file begun, with {carried} \
+             journal entries that could still be read",
+            path.display(),
+            aside.display(),
+        ));
+        for fault in saved.faults {
+            found.says.push(fault.to_string());
+            let says = format!("{}; found {}", fault.expected, fault.found);
+            // What was lost stays known, also of an incident of which nothing is left.
+            if let Err(fault) = self.scar(fault.incident.0, fault.trusted + 1, &says) {
+                found.says.push(format!("that couldn't be noted: {fault}"));
+            }
+        }
+    }
+
+    /// Is this the file that was last written, whole?
+    fn look_around(&mut self, seen: Option<Seen>, found: &mut Found) -> rusqlite::Result<()> {
+        let Some(anchor) = anchor(&self.db)? else {
+            found.faults.push(
+                "the file's anchor is missing; it was made anew, and what was lost before can't be \
+                 told"
+                    .to_owned(),
+            );
+            self.db.execute(
+                "INSERT INTO anchor SELECT 1, randomblob(16), max(n), zeroblob(32), 0, 0, 0 FROM
+                 (SELECT coalesce(max(n), 0) AS n FROM journal
+                  UNION ALL SELECT coalesce(max(n), 0) FROM marks)",
+                [],
+            )?;
+            return self.scar(0, 0, "an anchor; found none");
+        };
+        match seen {
+            Some(seen) if seen.file != anchor.file => found.says.push(format!(
+                "this is another file than the one that was last written here, in which {} records \
+                 were acknowledged, the last of them entry {} of INC-{}",
+                seen.n, seen.seq, seen.incident
+            )),
+            Some(seen) if seen.n > anchor.n => self.lost(&anchor, &seen, found)?,
+            _ => {}
+        }
+        found.faults.extend(verify::quick(&self.db)?);
+        if let Some(scar) = scars(&self.db)?.get(&0) {
+            found.faults.push(format!(
+                "found damaged earlier: expected {}, found {}",
+                scar.expected, scar.found
+            ));
+        }
+        Ok(())
+    }
+
+    /// Entries that were acknowledged aren't there.
+    fn lost(&mut self, anchor: &Anchor, seen: &Seen, found: &mut Found) -> rusqlite::Result<()> {
+        let Seen {
+            n, incident, seq, ..
+        } = *seen;
+        let records = n - anchor.n;
+        found.says.push(format!(
+            "the last {records} records of the journal are missing, though they were acknowledged; \
+             the very last was entry {seq} of INC-{incident} (an older copy of the file was put in \
+             its place, or its log was lost or damaged)"
+        ));
+        let last = super::journal::last_seq(&self.db, incident)?;
+        let says = format!("entries up to {seq}; found entries up to {last}");
+        self.scar(incident, last + 1, &says)?;
+        if records > 1 {
+            let says = format!("{n} records; found {}", anchor.n);
+            self.scar(0, 0, &says)?;
+        }
+        Ok(())
+    }
+
+    fn prune(&mut self) -> rusqlite::Result<()> {
+        self.remove_oldest()?;
         self.db.execute(
             "DELETE FROM decisions WHERE number <= (SELECT max(number) FROM decisions) - ?1",
             params![int(DECISIONS_MAX)],
@@ -149,70 +259,7 @@ impl StoreFile {
         Ok(())
     }
 
-    /// One entry, in a transaction of its own. Writing the same entry twice is no fault.
-    pub(super) fn insert(&self, row: &Row) -> rusqlite::Result<()> {
-        insert(&self.db, row)
-    }
-
-    /// The text of an entry, to tell a repetition from a contradiction.
-    pub(super) fn text(&self, row: &Row) -> Option<String> {
-        self.db
-            .query_row(
-                "SELECT json FROM journal WHERE incident = ?1 AND seq = ?2",
-                params![int(row.incident), row.seq],
-                |r| r.get(0),
-            )
-            .optional()
-            .ok()
-            .flatten()
-    }
-
-    /// The entries of the newest `incidents` incidents; rows that can't be read are left out and
-    /// named in `says`.
-    pub(super) fn entries(&self, incidents: u64, says: &mut Vec<String>) -> Vec<Entry> {
-        self.read(
-            "SELECT incident, seq, json FROM journal WHERE incident IN
-             (SELECT DISTINCT incident FROM journal ORDER BY incident DESC LIMIT ?1)
-             ORDER BY incident, seq",
-            incidents,
-            says,
-        )
-    }
-
-    /// The entries of one incident.
-    pub(super) fn incident(&self, incident: IncidentId) -> Vec<Entry> {
-        let mut says = Vec::new();
-        self.read(
-            "SELECT incident, seq, json FROM journal WHERE incident = ?1 ORDER BY seq",
-            incident.0,
-            &mut says,
-        )
-    }
-
-    fn read(&self, sql: &str, parameter: u64, says: &mut Vec<String>) -> Vec<Entry> {
-        let mut entries = Vec::new();
-        let mut each = || -> rusqlite::Result<()> {
-            let mut statement = self.db.prepare_cached(sql)?;
-            let mut rows = statement.query(params![int(parameter)])?;
-            while let Some(row) = rows.next()? {
-                let (incident, seq): (i64, i64) = (row.get(0)?, row.get(1)?);
-                let json: String = row.get(2)?;
-                match serde_json::from_str(&json) {
-                    Ok(entry) => entries.push(entry),
-                    Err(fault) => says.push(format!(
-                        "entry {seq} of INC-{incident} can't be read and is left out: {fault}"
-                    )),
-                }
-            }
-            Ok(())
-        };
-        if let Err(fault) = each() {
-            says.push(format!("the journal can't be read to its end: {fault}"));
-        }
-        entries
-    }
-
-    pub(super) fn put_decision(&self, d: &StoredDecision) -> rusqlite::Result<()> {
+    pub(super) fn put_decision(&mut self, d: &StoredDecision) -> rusqlite::Result<()> {
         self.db
             .prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![
@@ -284,22 +331,11 @@ impl StoreFile {
     }
 }
 
-/// SQLite's integers are signed; Weir's numbers never come near the difference.
-fn int(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
 fn value(json: &str) -> serde_json::Value {
     serde_json::from_str(json).unwrap_or(serde_json::Value::Null)
 }
 
-fn insert(db: &Connection, row: &Row) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![int(row.incident), row.seq, row.at_us, row.json])
-        .map(|_| ())
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -349,7 +385,8 @@ fn is_corrupt(fault: &rusqlite::Error) -> bool {
     )
 }
 
-fn connect(path: &Path, bytes_max: u64) -> Result<Connection, Fault> {
+/// Opens a file and brings it to the present schema, or says why it can't be used.
+fn connect(path: &Path, bytes_max: u64, found: &mut Found) -> Result<Connection, Fault> {
     let told = |source: rusqlite::Error| {
         if is_corrupt(&source) {
             return Fault::Corrupt(source.to_string());
@@ -366,11 +403,15 @@ fn connect(path: &Path, bytes_max: u64) -> Result<Connection, Fault> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(told)?;
     db.busy_timeout(BUSY).map_err(told)?;
+    // SQLite opens what it may not write without a word.
+    if db.is_readonly("main").map_err(told)? {
+        return Err(Fault::No(OpenError::ReadOnly {
+            path: path.to_owned(),
+        }));
+    }
     db.pragma_update(None, "journal_mode", "WAL")
         .map_err(told)?;
     db.pragma_update(None, "synchronous", "FULL")
-        .map_err(told)?;
-    db.pragma_update(None, "max_page_count", int(bytes_max.div_ceil(PAGE_BYTES)))
         .map_err(told)?;
     let check: String = db
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -378,99 +419,73 @@ fn connect(path: &Path, bytes_max: u64) -> Result<Connection, Fault> {
     if check != "ok" {
         return Err(Fault::Corrupt(check));
     }
-    let found: u32 = db
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(told)?;
-    let found = found as usize;
-    if found > MIGRATIONS.len() {
-        return Err(Fault::No(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-            known: MIGRATIONS.len(),
-        }));
+    let version = version(&db).map_err(told)?;
+    let known = schema::KNOWN;
+    match version {
+        Version::Of(found) if found > known => {
+            return Err(Fault::No(OpenError::Newer {
+                path: path.to_owned(),
+                found,
+                known,
+            }));
+        }
+        Version::Of(from) => schema::migrate(&db, from, &mut found.says).map_err(told)?,
+        Version::Torn { header, table } => {
+            return Err(Fault::Corrupt(format!(
+                "its header says schema {header}, its table {table}"
+            )));
+        }
     }
-    migrate(&db, found).map_err(told)?;
+    // Only now: a full file must still be brought up to date.
+    db.pragma_update(None, "max_page_count", int(bytes_max.div_ceil(PAGE_BYTES)))
+        .map_err(told)?;
+    let altered = schema::altered(&db).map_err(told)?;
+    if !altered.tables.is_empty() {
+        let tables = altered.tables.join(", ");
+        return Err(Fault::Corrupt(format!("its schema was altered: {tables}")));
+    }
+    for (name, sql) in altered.triggers {
+        found.faults.push(format!(
+            "the rule {name} was missing or altered; it was put back, and what was written without it \
+             shows only in the entries themselves"
+        ));
+        let again = format!("DROP TRIGGER IF EXISTS {name}; {sql}");
+        db.execute_batch(&again).map_err(told)?;
+    }
     Ok(db)
 }
 
-fn migrate(db: &Connection, found: usize) -> rusqlite::Result<()> {
-    for (number, sql) in (1_u32..).zip(MIGRATIONS).skip(found) {
-        let change = db.unchecked_transaction()?;
-        change.execute_batch(sql)?;
-        change.execute(
-            "INSERT INTO schema_version VALUES (?1, ?2)",
-            params![number, env!("CARGO_PKG_VERSION")],
-        )?;
-        change.pragma_update(None, "user_version", number)?;
-        change.commit()?;
-    }
-    Ok(())
+/// What a file says of its schema.
+pub(super) enum Version {
+    Of(usize),
+    /// It says two things.
+    Torn {
+        header: usize,
+        table: usize,
+    },
 }
 
-/// What can still be read of a corrupt file's journal: of each incident the entries up to the
-/// first gap, since an incident is what follows from all of them.
-fn salvage(aside: &Path) -> Vec<Row> {
-    let mut rows = Vec::new();
-    // Whatever goes wrong in reading ends it; what was read before counts.
-    let _ = padded_copy(aside).map(|copy| read_rows(&copy, &mut rows));
-    let _ = std::fs::remove_file(beside(aside, PADDED));
-    let mut next: BTreeMap<u64, u32> = BTreeMap::new();
-    rows.retain(|row| {
-        let expected = next.entry(row.incident).or_insert(1);
-        let fits = row.seq == *expected;
-        *expected += u32::from(fits);
-        fits
-    });
-    rows
-}
-
-const PADDED: &str = ".padded";
-
-/// A copy as long as its header says. SQLite reads nothing at all of a file that was cut off; with
-/// zeros for what is missing it reads up to there.
-fn padded_copy(aside: &Path) -> std::io::Result<PathBuf> {
-    let copy = beside(aside, PADDED);
-    std::fs::copy(aside, &copy)?;
-    let file = File::options().read(true).write(true).open(&copy)?;
-    let mut header = [0; 32];
-    (&file).read_exact(&mut header)?;
-    let page = u64::from(u16::from_be_bytes([header[16], header[17]]));
-    let pages = u32::from_be_bytes([header[28], header[29], header[30], header[31]]);
-    // A header can lie; ours never needs more than this.
-    let length = (page * u64::from(pages)).min(FILE_MAX);
-    if length > file.metadata()?.len() {
-        file.set_len(length)?;
+pub(super) fn version(db: &Connection) -> rusqlite::Result<Version> {
+    let header: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let header = header as usize;
+    let listed: bool = db.query_row(
+        "SELECT count(*) FROM sqlite_master WHERE name = 'schema_version'",
+        [],
+        |row| row.get(0),
+    )?;
+    if !listed {
+        return Ok(Version::Of(header));
     }
-    Ok(copy)
-}
-
-fn read_rows(path: &Path, rows: &mut Vec<Row>) -> rusqlite::Result<()> {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let mut statement = db.prepare("SELECT json FROM journal ORDER BY incident, seq")?;
-    let mut found = statement.query([])?;
-    while let Some(row) = found.next()? {
-        if let Ok(json) = row.get::<_, String>(0)
-            && let Ok(entry) = serde_json::from_str::<Entry>(&json)
-            && let Ok(row) = Row::of(&entry)
-        {
-            rows.push(row);
-        }
-    }
-    Ok(())
-}
-
-/// Renames the file and its log to the first free `.corrupt-<n>`.
-fn move_aside(path: &Path) -> std::io::Result<PathBuf> {
-    let aside = (1..1_000)
-        .map(|n| beside(path, &format!(".corrupt-{n}")))
-        .find(|aside| !aside.exists())
-        .ok_or_else(|| std::io::Error::other("a thousand corrupt files lie there already"))?;
-    std::fs::rename(path, &aside)?;
-    for suffix in ["-wal", "-shm"] {
-        match std::fs::rename(beside(path, suffix), beside(&aside, suffix)) {
-            Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => return Err(fault),
-            _ => {}
-        }
-    }
-    Ok(aside)
+    let table: Option<u32> = db
+        .query_row("SELECT max(version) FROM schema_version", [], |row| {
+            row.get(0)
+        })
+        .optional()?
+        .flatten();
+    let table = table.unwrap_or(0) as usize;
+    Ok(if table == header {
+        Version::Of(header)
+    } else {
+        Version::Torn { header, table }
+    })
 }

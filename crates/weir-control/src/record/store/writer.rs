@@ -1,23 +1,46 @@
 //! The one thread that touches the file.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::ErrorCode;
 use tokio::sync::oneshot;
 use weir_model::Wall;
 
+use super::chain::{Hash, Head, link};
 use super::file::StoreFile;
-use super::{LOAD_MAX, StoreError, StoreHealth, StoredDecision, WAITING_MAX, set};
+use super::journal::Refused;
+use super::{
+    Imported, Journal, JournalState, Journals, LOAD_MAX, STATES_MAX, StoreError, StoreHealth,
+    StoredDecision, WAITING_MAX,
+};
 use crate::incident::entry::{Entry, IncidentId};
 
 /// How often entries that wait are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// What the store's handles see of the writer.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) health: Mutex<StoreHealth>,
+    pub(super) journals: Mutex<Arc<Journals>>,
+}
+
+impl Shared {
+    pub(super) fn set_health(&self, to: StoreHealth) {
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    }
+
+    fn change_journals(&self, change: impl FnOnce(&mut Journals)) {
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        // Copied only while somebody reads the last one.
+        change(Arc::make_mut(&mut journals));
+    }
+}
+
 /// An entry as a row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) incident: u64,
     pub(super) seq: u32,
@@ -30,6 +53,11 @@ impl Row {
         let json = serde_json::to_string(entry).map_err(|fault| {
             StoreError::NotKept(format!("it can't be written as JSON: {fault}"))
         })?;
+        // JSON has no infinity and no NaN: what can't be read back must not be called kept.
+        if let Err(fault) = serde_json::from_str::<Entry>(&json) {
+            let why = format!("it couldn't be read back from JSON: {fault}");
+            return Err(StoreError::NotKept(why));
+        }
         Ok(Self {
             incident: entry.incident.0,
             seq: entry.seq,
@@ -59,6 +87,13 @@ pub(super) enum Job {
     Append(Row, Reply),
     Load(SyncSender<Vec<Entry>>),
     Incident(IncidentId, SyncSender<Vec<Entry>>),
+    Journal(IncidentId, oneshot::Sender<Option<Journal>>),
+    Import(
+        Box<Journal>,
+        IncidentId,
+        oneshot::Sender<Result<Imported, StoreError>>,
+    ),
+    LastNumber(SyncSender<u64>),
     Decision(StoredDecision),
     Decisions(u32, SyncSender<Vec<StoredDecision>>),
     Minute {
@@ -77,7 +112,7 @@ pub(super) enum Job {
 
 struct Writer<'a> {
     file: StoreFile,
-    health: &'a Mutex<StoreHealth>,
+    shared: &'a Shared,
     /// Without a file: why.
     memory_only: Option<String>,
     /// Entries that the disk had no room for, oldest first.
@@ -86,17 +121,14 @@ struct Writer<'a> {
 }
 
 /// Works until the store is closed or its last handle is gone.
-pub(super) fn run(file: StoreFile, queue: &Receiver<Job>, health: &Mutex<StoreHealth>) {
-    let memory_only = match &*health
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-    {
+pub(super) fn run(file: StoreFile, queue: &Receiver<Job>, shared: &Shared) {
+    let memory_only = match &*shared.health.lock().unwrap_or_else(PoisonError::into_inner) {
         StoreHealth::MemoryOnly { reason } => Some(reason.clone()),
         StoreHealth::Durable | StoreHealth::Behind { .. } => None,
     };
     let mut writer = Writer {
         file,
-        health,
+        shared,
         memory_only,
         waiting: VecDeque::new(),
         lost: 0,
@@ -133,7 +165,7 @@ impl Writer<'_> {
                 reply.send(result);
             }
             Job::Load(reply) => {
-                let mut entries = self.file.entries(LOAD_MAX, &mut Vec::new());
+                let mut entries = self.file.load(LOAD_MAX).0;
                 entries.extend(self.unwritten(|_| true));
                 entries.sort_by_key(|entry| (entry.incident, entry.seq));
                 drop(reply.send(entries));
@@ -143,6 +175,11 @@ impl Writer<'_> {
                 entries.extend(self.unwritten(|row| row.incident == incident.0));
                 drop(reply.send(entries));
             }
+            Job::Journal(incident, reply) => drop(reply.send(self.journal(incident))),
+            Job::Import(journal, fresh, reply) => {
+                drop(reply.send(self.import(&journal, fresh)));
+            }
+            Job::LastNumber(reply) => drop(reply.send(self.file.last_number())),
             Job::Decision(decision) => {
                 if let Err(fault) = self.file.put_decision(&decision) {
                     tracing::debug!(%fault, "a decision was not stored");
@@ -177,6 +214,65 @@ impl Writer<'_> {
             .collect()
     }
 
+    /// The file's rows and, chained behind them, those that wait.
+    fn journal(&self, incident: IncidentId) -> Option<Journal> {
+        let waiting: Vec<&Row> = self
+            .waiting
+            .iter()
+            .filter(|row| row.incident == incident.0)
+            .collect();
+        let mut journal = match self.file.journal(incident) {
+            Some(journal) => journal,
+            None if waiting.is_empty() => return None,
+            None => Journal::new(incident, Vec::new()),
+        };
+        for row in waiting {
+            let prev = journal.head().unwrap_or(Hash::START);
+            let hash = link(&prev, row.incident, row.seq, row.at_us, &row.json);
+            journal.rows.push(row.clone());
+            journal.hashes.push(hash);
+        }
+        Some(journal)
+    }
+
+    fn import(&mut self, journal: &Journal, fresh: IncidentId) -> Result<Imported, StoreError> {
+        if let Some(reason) = self.retry() {
+            return Err(StoreError::NotKept(format!(
+                "entries wait for the disk already: {reason}"
+            )));
+        }
+        match self.file.import(journal, fresh) {
+            Ok(imported) => {
+                let id = imported.id();
+                if let Some(now) = self.file.journal(id) {
+                    let state = JournalState {
+                        entries: u32::try_from(now.len()).unwrap_or(u32::MAX),
+                        head: now.head(),
+                        fault: now.fault,
+                    };
+                    self.know(id, |_| state);
+                }
+                Ok(imported)
+            }
+            Err(refused) => Err(StoreError::NotKept(match refused {
+                Refused::Disk(reason) => reason,
+                Refused::Taken | Refused::Gap { .. } => {
+                    "the incident was written to in the same moment; try again".to_owned()
+                }
+            })),
+        }
+    }
+
+    fn know(&self, id: IncidentId, state: impl FnOnce(Option<JournalState>) -> JournalState) {
+        self.shared.change_journals(|journals| {
+            let before = journals.incidents.remove(&id);
+            journals.incidents.insert(id, state(before));
+            if journals.incidents.len() > STATES_MAX {
+                journals.incidents.pop_first();
+            }
+        });
+    }
+
     fn append(&mut self, row: Row) -> Result<(), StoreError> {
         // Behind those that wait already: a journal with a hole in the middle is worth less than
         // one that ends early.
@@ -193,22 +289,23 @@ impl Writer<'_> {
                 IncidentId(row.incident),
                 row.seq
             ))),
+            Err(Refused::Gap { after }) => Err(StoreError::NotKept(format!(
+                "the journal of {} ends at entry {after}; entry {} can't follow it",
+                IncidentId(row.incident),
+                row.seq
+            ))),
             Err(Refused::Disk(reason)) => self.keep(row, reason),
         }
     }
 
-    fn write(&self, row: &Row) -> Result<(), Refused> {
-        let Err(fault) = self.file.insert(row) else {
-            return Ok(());
-        };
-        if fault.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) {
-            return Err(Refused::Disk(fault.to_string()));
-        }
-        // Given twice, say after a reply that got lost: that is the same journal.
-        match self.file.text(row) {
-            Some(there) if there == row.json => Ok(()),
-            _ => Err(Refused::Taken),
-        }
+    fn write(&mut self, row: &Row) -> Result<(), Refused> {
+        let Head { seq, hash } = self.file.append(row)?;
+        self.know(IncidentId(row.incident), |before| JournalState {
+            entries: seq,
+            head: Some(hash),
+            fault: before.and_then(|state| state.fault),
+        });
+        Ok(())
     }
 
     fn keep(&mut self, row: Row, reason: String) -> Result<(), StoreError> {
@@ -229,12 +326,12 @@ impl Writer<'_> {
     /// Writes what waits, in order, until the disk refuses again; then says why.
     fn retry(&mut self) -> Option<String> {
         let before = self.waiting.len();
-        while let Some(row) = self.waiting.front() {
-            match self.write(row) {
+        while let Some(row) = self.waiting.front().cloned() {
+            match self.write(&row) {
                 Ok(()) => {
                     self.waiting.pop_front();
                 }
-                Err(Refused::Taken) => {
+                Err(Refused::Taken | Refused::Gap { .. }) => {
                     self.waiting.pop_front();
                     self.lost += 1;
                 }
@@ -265,13 +362,6 @@ impl Writer<'_> {
                 lost: self.lost,
             }
         };
-        set(self.health, health);
+        self.shared.set_health(health);
     }
-}
-
-enum Refused {
-    /// The number is taken by an entry that says something else.
-    Taken,
-    /// The file couldn't be written: full, busy, broken.
-    Disk(String),
 }
