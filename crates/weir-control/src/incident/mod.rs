@@ -6,6 +6,7 @@
 pub mod entry;
 pub mod export;
 mod factors;
+pub mod import;
 pub mod json;
 mod measures;
 mod nouns;

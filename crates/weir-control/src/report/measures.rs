@@ -39,11 +39,7 @@ pub(super) fn write(draft: &mut Draft<'_>) {
         "Open question: where was there luck? Nothing in the journal points at it.",
     ));
     answered(draft);
-    draft.para(
-        Line::new()
-            .strong("Open questions")
-            .text(" for the review:"),
-    );
+    draft.para(Line::new().strong("Open questions for the review."));
     let questions: Vec<Line> = draft
         .incident
         .questions()

@@ -45,7 +45,8 @@ pub(super) fn write(draft: &mut Draft<'_>) {
         named("Detected by", detected_by(draft)),
     ];
     let impacts = draft.stated(Topic::Impact, 8);
-    if draft.was_seen() {
+    let seen = draft.was_seen();
+    if seen {
         rows.push(named("Users affected", users(draft)));
         rows.push(named("Client connections affected", clients(draft)));
         rows.push(named("Transactions", transactions(draft)));
@@ -72,20 +73,28 @@ pub(super) fn write(draft: &mut Draft<'_>) {
     if draft.was_seen() || stated.is_empty() {
         rows.push(named("Data lost", lost(draft)));
     }
-    rows.extend(
-        stated
-            .into_iter()
-            .map(|line| named("Data lost, stated", line)),
-    );
+    rows.extend(stated.into_iter().map(|line| {
+        named(
+            if seen {
+                "Data lost, stated"
+            } else {
+                "Data lost"
+            },
+            line,
+        )
+    }));
     let stated = draft.stated(Topic::StillWorked, 4);
     if draft.was_seen() || stated.is_empty() {
         rows.push(named("What kept working", kept_working(draft)));
     }
-    rows.extend(
-        stated
-            .into_iter()
-            .map(|line| named("What kept working, stated", line)),
-    );
+    rows.extend(stated.into_iter().map(|line| {
+        let name = if seen {
+            "What kept working, stated"
+        } else {
+            "What kept working"
+        };
+        named(name, line)
+    }));
     if let Some(line) = roles(draft) {
         rows.push(named("Who did what", line));
     }
