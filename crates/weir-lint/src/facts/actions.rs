@@ -85,7 +85,9 @@ enum Column {
 fn column(name: &str) -> Option<Column> {
     let name = key(name);
     let has = |pattern: &regex::Regex| pattern.is_match(&name);
-    Some(if has(pattern!(r"^(?:id|#|nr|no|number|item #|action id)$")) {
+    Some(if has(pattern!(r"\b(?:done when|finished when|done if|measure of done|result|proof)\b")) {
+        Column::Verify
+    } else if has(pattern!(r"^(?:id|#|nr|no|number|item #|action id)$")) {
         Column::Id
     } else if has(pattern!(r"\b(?:owners?|assignees?|assigned|who|responsible|dri|team|accountable|lead|person|by whom|driver)\b")) {
         Column::Owner
@@ -374,6 +376,16 @@ fn attributes(text: &Text, action: &mut Action) {
         spent += 1;
         if spent > 20 || at >= plain.len() {
             break;
+        }
+    }
+    if action.owner.is_none() {
+        // "(messaging, 2023-03-03)", "(checkout, until 2023-06-30; prevents)".
+        let pair = pattern!(r"\(([^(),;:\d]{2,40}),\s*(?:until|by|due|before|on|due by)?\s*(?:\d|[A-Z][a-z]{2}|(?:end of|mid))");
+        if let Some(found) = pair.captures(&plain) {
+            let who = found[1].trim();
+            if !none_like(who) && !pattern!(r"(?i)^(?:due|by|p\d|prevent\w*|detect\w*|mitigat\w*|process)$").is_match(who) {
+                action.owner = Some(who.to_owned());
+            }
         }
     }
     if action.owner.is_none() {

@@ -44,8 +44,9 @@ pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
             .find(&doc.all_words())
             .map(|m| m.as_str().to_owned())
     });
-    facts.severity = find(SEVERITY).map(said).or_else(|| loose_severity(doc));
-    facts.status = find(STATUS).map(said).or_else(|| loose_status(doc));
+    let like = |pattern: &regex::Regex| doc.fields.iter().filter(early).find(|f| pattern.is_match(&f.key) && stated(&f.value.plain) && f.value.plain.len() < 80);
+    facts.severity = find(SEVERITY).or_else(|| like(pattern!(r"^(?:severity|priority|sev)\b.{0,24}$"))).map(said).or_else(|| loose_severity(doc));
+    facts.status = find(STATUS).or_else(|| like(pattern!(r"^(?:status|state) of\b.{0,24}$"))).map(said).or_else(|| loose_status(doc));
     facts.authors = find(AUTHORS).map(|f| names(&f.value.plain)).unwrap_or_else(|| loose_authors(doc));
     facts.reviewed_by = REVIEWERS
         .iter()

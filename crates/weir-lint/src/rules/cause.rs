@@ -22,10 +22,10 @@ fn figures(words: &str) -> usize {
     pattern!(r"\d[\d.,]*").find_iter(&bare).count()
 }
 
-/// A change that came from outside of the mechanism: a release, a setting, a campaign, a limit that
-/// was set once.
+/// A change, a choice or an omission that came before: a release, a setting, a campaign, a limit
+/// that was set once.
 fn change(words: &str) -> bool {
-    pattern!(r"(?i)\b(?:deploy\w*|release\w*|roll(?:ed)?[ -]?out|merge\w*|migrat\w*|upgrad\w*|config\w*|commit\b|feature flag|flag\b|campaign|newsletter|e?mail\b|batch|backfill|cron|import|schedul\w*|expir\w*|certificate|index\b|query\b|quer(?:y|ies) without|retr(?:y|ies)|default\w*|hard-?cod\w*|was (?:set|chosen|written|added|removed|changed|introduced)|were (?:set|chosen|written|added|removed|changed|introduced)|had been|since (?:january|february|march|april|may|june|july|august|september|october|november|december|the|last|20\d\d|version)|failover|maintenance|restart\w*|vendor|provider|third[- ]party|partner|firmware|patch\w*|dependency|library|driver|schema|transaction|lock\w*|leak\w*|never (?:closed|returned|released|freed)|assum\w*|cache\w*|ttl|rotat\w*|dns|route\w*)\b").is_match(words)
+    pattern!(r"(?i)\b(?:deploy\w*|(?:the|this|that|a|new|of|in) releases?|released|release \d|roll(?:ed)?[ -]?out|merged?|migration|upgraded?|configuration (?:change|file|release)|config (?:change|release|file)|commit \w+|feature flag|campaign|newsletter|mail to|batch size|backfill|cron|import(?:ed)?|expir\w*|certificate|hard-?coded|(?:was|were|is|are|had been|been) (?:\w+ )?(?:set|chosen|written|added|removed|changed|introduced|replaced|moved|renamed|switched|reduced|enabled|left out|renewed|built|sized|copied|applied|given|locked|started|closed|deleted)|since (?:january|february|march|april|may|june|july|august|september|october|november|december|the (?:move|last|upgrade|release|migration)|20\d\d|version)|never (?:closed|returned|released|freed|drops?|asked|cleaned|removed)|no longer|locks? (?:each|every|a|the)|leak(?:ed|s|ing)?|retr(?:y|ies)|without (?:a |an |any )?(?:limit|timeout|jitter|index|pause|bound)|no (?:limit|timeout|jitter|index|bound|upper)|default (?:of|is|was|applied)|turned off|needs an? exclusive)\b").is_match(words)
 }
 
 pub(super) fn not_a_mechanism(cx: &Cx<'_>) -> Vec<Hit> {
@@ -37,8 +37,10 @@ pub(super) fn not_a_mechanism(cx: &Cx<'_>) -> Vec<Hit> {
     }
     let prose: String = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let because = pattern!(r"(?i)\b(?:because|since|due to the fact|as a result of (?:a|the) (?:change|deploy|release)|after (?:the|a|an|we)|introduced|so that|which meant|meant that|therefore|every time|whenever)\b").is_match(&prose);
-    let count = figures(&prose);
-    let backed = count >= 2 || change(&strip_symptoms(&prose)) && (count >= 1 || because || prose.split_whitespace().count() >= 45) || count >= 1 && because;
+    // Lengths of time tell how long it took, not why it came to it.
+    let count = figures(&pattern!(r"(?i)\d[\d.,]*\s?(?:h|hours?|min|minutes?|days?)\b").replace_all(&prose, " "));
+    let changed = change(&strip_symptoms(&prose));
+    let backed = count >= 2 && (changed || because || compares(&prose)) || changed && (count >= 1 || because || prose.split_whitespace().count() >= 30);
     if backed {
         return out;
     }
@@ -59,6 +61,11 @@ pub(super) fn not_a_mechanism(cx: &Cx<'_>) -> Vec<Hit> {
         out.push(Hit::new(block.range.clone(), format!("\"{said}\" is how it failed; nothing says why it came to that")).fix(fix));
     }
     out
+}
+
+/// Need against supply: "need 26, there were 20", "from 600/s to 1,140/s".
+fn compares(prose: &str) -> bool {
+    pattern!(r"(?i)\b(?:need\w*|where|against|instead of|than|usual\w*|before|from \d[^.]{0,30} to \d|of only|but|while)\b|×|→").is_match(prose)
 }
 
 /// "Database connection pool" and "query" in the description of what users saw are no change.

@@ -83,18 +83,16 @@ pub(super) fn recovery_measured(cx: &Cx<'_>) -> Vec<Hit> {
     if words.trim().is_empty() {
         return Vec::new();
     }
-    let metric = pattern!(r"(?i)\b(?:error rate|errors?|latency|p50|p90|p95|p99|wait\w*|response times?|success rate|queue(?: depth| length)?|lag|throughput|5xx|50\d|depth|backlog|requests?|checkouts?|logins?|orders?|probes?|health ?checks?|cpu|connections?|memory|failures?|timeouts?|hit rate|traffic|utili[sz]ation|replication|messages?|disk|page loads?|load times?|utilisation|jobs?|payments?|sessions?|deliver\w*|searches|uploads?|heap|restarts?|rows?|messages)\b");
-    let mut observed = false;
-    let mut watched = false;
-    let mut threshold = false;
-    for sentence in pattern!(r"[.;]\s|\n").split(&words) {
-        let value = value_words(sentence);
-        let value = figure_words(&value);
-        observed |= metric.is_match(sentence) && value;
-        threshold |= pattern!(r"(?i)\b(?:below|under|above|over|at least|at most|threshold|baseline|objective|target|slo|less than|within|usual|normal (?:value|level|range) of)\b|<|≤|>|≥").is_match(sentence) && metric.is_match(sentence);
-        watched |= pattern!(r"(?i)\b(?:watch(?:ed|ing)?|held|holding|stable|stayed|monitored|observed|quiet|no (?:further|more|new) \w+|without (?:relapse|recurrence|further)|steady|remained|kept|for)\b").is_match(sentence)
-            && duration::spans(sentence).iter().any(|s| s.length.as_secs() >= 10)
-            && pattern!(r"(?i)\b(?:watch\w*|held|holding|stable|stayed|monitored|quiet|relapse|recurrence|steady|remained|kept|below|under|within|above|at (?:baseline|normal)|normal|observed for|flat|zero|no)\b").is_match(sentence);
+    let (mut observed, mut watched, mut threshold) = (false, false, false);
+    for sentence in pattern!(r"[.;]\s|\n| \| ").split(&words) {
+        let bare = value_words(sentence);
+        let value = figure_words(&bare);
+        let compared = pattern!(r"(?i)\b(?:below|under|above|over|fewer than|at least|at most|threshold|baseline|objective|target|less than|within|usual|normal|down to|back (?:to|at|under)|fell|returned to|returned|stays?|stayed|stood|reached|zero|gone|empty|success\w*|again|observed|share|rate)\b|<|≤|>|≥|→|%").is_match(sentence);
+        let changed = pattern!(r"(?i)\b(?:pool|size|limit|memory|timeout|replicas?|threads?|workers?|connections?)\b[^.]{0,40}\bfrom \d").is_match(sentence);
+        observed |= value && compared && !(changed && !sentence.contains('%'));
+        threshold |= value && pattern!(r"(?i)\b(?:below|under|above|fewer than|more than|at least|at most|threshold|baseline|objective|target|less than|within|usual|criterion)\b|<|≤|>|≥").is_match(sentence);
+        watched |= duration::spans(sentence).iter().any(|s| s.length.as_secs() >= 10)
+            && pattern!(r"(?i)\b(?:watch\w*|held|holding|stable|stayed|stays|monitored|quiet|relapse|recurrence|steady|remained|kept|below|under|within|above|normal|observed|flat|zero|same|no|for|still|after)\b").is_match(sentence);
     }
     if observed && (watched || threshold) {
         return Vec::new();

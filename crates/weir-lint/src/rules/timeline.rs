@@ -178,7 +178,7 @@ fn clock(row: &Row) -> String {
 
 /// A row that says what goes on after it.
 fn busy(words: &str) -> bool {
-    pattern!(r"(?i)\b(?:until|takes|expected to take|will take|took|for the next|over the next|while|waiting|waits|await\w*|meanwhile|begins? (?:to )?(?:re|restor|replay|copy|rebuild|drain|vacuum|backfill)\w*|restor(?:e|ing) (?:started|begins|began|running)|draining|rebuilding|replaying|copying|catching up|in progress|monitoring (?:begins|started)|watch(?:ed|ing)? (?:for|until)|searched?|no progress|nobody|unanswered|not acknowledged)\b").is_match(words)
+    pattern!(r"(?i)\b(?:until \d|expected to take|will take|for the next|over the next|while|waiting|waits|await\w*|meanwhile|begins? (?:to )?(?:re|restor|replay|copy|rebuild|drain|vacuum|backfill)\w*|restor(?:e|ing) (?:started|begins|began|running)|draining|rebuilding|replaying|copying|catching up|in progress|monitoring (?:begins|started)|watch(?:ed|ing)? (?:for|until)|searched?|no progress|nobody|unanswered|not acknowledged)\b").is_match(words)
 }
 
 /// A row that says what came before it.

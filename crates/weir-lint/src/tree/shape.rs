@@ -30,6 +30,9 @@ pub(super) fn shape(tree: &mut Tree) {
     tree.blocks = out;
 }
 
+/// Marks of items that Markdown doesn't know.
+const BOXES: [char; 6] = ['☐', '☑', '□', '✓', '✔', '•'];
+
 /// Whether a line begins something of its own: a stamp, a bold label, or `Label: value`.
 fn begins(line: &Text) -> bool {
     if clock::leading_stamp(&line.plain).is_some() {
@@ -41,7 +44,7 @@ fn begins(line: &Text) -> bool {
     static LABELLED: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"^(?:[A-Z][\w/&’'()-]*)(?: [\w/&’'()-]+){0,5}:(?:\s|$)").expect("a fixed pattern")
     });
-    LABELLED.is_match(&line.plain) || line.plain.starts_with("• ")
+    LABELLED.is_match(&line.plain) || line.plain.starts_with(BOXES)
 }
 
 /// A paragraph in which lines begin things becomes one block per thing.
@@ -65,7 +68,14 @@ fn split_lines(block: Block, out: &mut Vec<Block>) {
     pieces.push(block.text.part(start..at));
     for text in pieces.into_iter().filter(|t| !t.is_blank()) {
         let range = text.whole();
-        label(Block::new(Kind::Para, text, range), out);
+        let kind = match text.plain.chars().next() {
+            Some(mark) if BOXES.contains(&mark) => {
+                let task = Some(mark == '☑').filter(|_| mark != '•');
+                Kind::Item { depth: 1, ordered: false, task }
+            }
+            _ => Kind::Para,
+        };
+        label(Block::new(kind, text, range), out);
     }
 }
 
@@ -156,7 +166,7 @@ fn exact(words: &str) -> bool {
         words.as_str(),
         "summary" | "timeline" | "root cause" | "root cause analysis" | "resolution" | "action items"
             | "impact" | "lessons learned" | "resolution and recovery" | "issue summary"
-            | "corrective and preventative measures" | "executive summary" | "contributing factors"
+            | "what went well" | "what went wrong" | "where we got lucky" | "what went poorly" | "corrective and preventative measures" | "executive summary" | "contributing factors"
     )
 }
 

@@ -124,6 +124,12 @@ fn days(text: &str) -> Vec<(Range<usize>, Day)> {
     for found in pattern!(r"\b(\d{1,2})\.(\d{1,2})\.(\d{4})\b").captures_iter(text) {
         add(whole(&found), Some(&found[3]), number(&found[2]), &found[1], false);
     }
+    // `02-21 09:02`: only before a clock is it a date.
+    for found in pattern!(r"(?:^|[\s|(*])(\d{2})-(\d{2}),?\s+\d{1,2}:\d{2}").captures_iter(text) {
+        if let (Some(a), Some(b)) = (found.get(1), found.get(2)) {
+            add(a.start()..b.end(), None, number(a.as_str()), b.as_str(), false);
+        }
+    }
     out.sort_by_key(|(range, _)| range.start);
     out
 }
