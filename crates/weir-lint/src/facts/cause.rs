@@ -112,6 +112,20 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
             }
         }
     }
+    if out.len() < 2 {
+        // "Two things helped it along. One: … Two: …"
+        let counted = pattern!(r"(?i)\b(?:two|three|four|several|both|further|other|\d) (?:more |other |further |contributing |additional )*(?:things|factors|causes|reasons|conditions|facts|circumstances|weaknesses|gaps)\b[^.:;]*[.:;]|\btwo things contributed\b");
+        for (_, block) in doc.about_any(&[Part::Factors, Part::Cause, Part::Trigger]) {
+            let Some(found) = counted.find(&block.text.plain).filter(|_| usable(block)) else { continue };
+            let mut start = found.end();
+            for sentence in block.text.plain[found.end()..].split_inclusive(['.', ';', ',']).take(8) {
+                if sentence.split_whitespace().count() > 3 {
+                    out.push(Said::new(doc, sentence, block.text.source_range(start..start + sentence.len())));
+                }
+                start += sentence.len();
+            }
+        }
+    }
     if out.is_empty() {
         let contributed = pattern!(r"(?i)\b(?:contribut\w+|made (?:it|this|things|matters) (?:worse|possible|longer)|compounded|aggravated|exacerbated|amplified|also (?:meant|allowed|hid|let)|allowed (?:it|this|the)|a second (?:factor|cause|reason)|in addition|on top of (?:that|this)|nothing (?:compared|checked|stopped|limited|warned)|no (?:alert|limit|check|test|guard|timeout|review)\b)");
         for (_, block) in doc.about_any(&[Part::Cause, Part::Trigger]) {
@@ -140,7 +154,7 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
 
 /// Where a wrong lead is spoken of.
 pub(crate) fn lead_words() -> &'static regex::Regex {
-    pattern!(r"(?i)\bmislead\w*|\bmisled\b|\bwrong(?:ly)? (?:assum\w*|suspect\w*|lead|track|hypothes\w*|theory|turn|direction|diagnos\w*)|\b(?:false|wrong) (?:lead|trail|start)|\bred herring|\b(?:initially|first|at first|originally|early) (?:we |the team |engineers |responders )?(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|attribut\w*)|\bsuspect(?:ed|s|ing)?\b|\bruled out\b|\bdead end\b|\bassumption\b|\binitial (?:hypothesis|theory|suspicion|assumption|diagnosis)|\b(?:initial )?investigation focus(?:ed|sed) on\b|\bhypothes[ei]s\b|\bexonerat\w*|\bturned out (?:not|to be (?:un|wrong))")
+    pattern!(r"(?i)\bmisleading\b|\bmisled\b|\bwrong (?:way|thing|place)\b|\bwrong(?:ly)? (?:assum\w*|suspect\w*|lead|track|hypothes\w*|theory|turn|direction|diagnos\w*)|\b(?:false|wrong) (?:lead|trail|start)|\bred herring|\b(?:initially|first|at first|originally|early) (?:we |the team |engineers |responders )?(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|attribut\w*)|\bsuspect(?:ed|s|ing)?\b|\bruled out\b|\bdead end\b|\bassumption\b|\binitial (?:hypothesis|theory|suspicion|assumption|diagnosis)|\b(?:initial )?investigation focus(?:ed|sed) on\b|\bhypothes[ei]s\b|\bexonerat\w*|\bturned out (?:not|to be (?:un|wrong))")
 }
 
 fn false_leads(doc: &Doc<'_>) -> Vec<Said> {

@@ -412,7 +412,7 @@ fn line_fields(line: &Text, parts: Parts, fields: &mut Vec<Field>) {
     let mut at = 0;
     let mut cuts: Vec<Range<usize>> = Vec::new();
     for cut in separators.find_iter(&line.plain) {
-        if pattern!(r"^[\s*]*[A-Z][\w /'’→-]{1,40}\s?:").is_match(&line.plain[cut.end()..]) {
+        if pattern!(r"^[\s*]*\p{L}[\w /'’→-]{1,40}\s?:").is_match(&line.plain[cut.end()..]) {
             cuts.push(at..cut.start());
             at = cut.end();
         }

@@ -92,11 +92,15 @@ fn other_measure(sentence: &str, at: &Range<usize>) -> bool {
 
 pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
     let early = [Part::Summary, Part::Impact];
+    let later = [Part::Timeline, Part::Cause, Part::Actions, Part::Resolution, Part::Lessons];
+    let first_later = doc.about.iter().position(|about| about.any(&later));
     for (i, block) in doc.blocks() {
         if block.quoted || block.kind == Kind::Code || doc.about[i].any(&[Part::Actions, Part::Glossary]) {
             continue;
         }
-        let in_summary = doc.about[i].any(&early) || doc.title == Some(i);
+        // Without headings of its own, what stands before the first of the later parts is the summary.
+        let opening = doc.about[i].is_empty() && first_later.is_none_or(|l| i < l) && doc.title != Some(i) && !block.is_head();
+        let in_summary = doc.about[i].any(&early) || doc.title == Some(i) || opening;
         // In a table the row is the sentence: its first cell names the thing, the second counts it.
         if let Some(table) = &block.table {
             for row in std::iter::once(&table.head).chain(&table.rows) {
@@ -161,18 +165,20 @@ fn shares(doc: &Doc<'_>, text: &Text, row: &str, in_summary: bool, facts: &mut F
                 qualified: is_qualified(whole, sentence, &percent.range),
                 line: doc.source.place(text.source(range.start + percent.range.start)).line,
                 range: text.source_range(range.start + percent.range.start..range.start + percent.range.end),
-                sentence: if row.is_empty() { text.plain.clone() } else { whole.to_owned() },
+                sentence: whole.to_owned(),
             });
         }
     }
 }
 
+/// A moment or a subset: another figure elsewhere is no contradiction.
 fn is_qualified(whole: &str, sentence: &str, at: &Range<usize>) -> bool {
-    let start = crate::source::floor_boundary(sentence, at.start.saturating_sub(60));
-    let end = crate::source::floor_boundary(sentence, at.end + 60);
-    pattern!(r"(?i)\b(?:peak|mean|average|worst|at \d|by \d|after|until|down|up|rose|fell|from|to \d|then|first|last|per (?:second|minute|hour)|each|only|mobile|another|others?|remaining|rest|within|region|europe|cluster|shard|waited|failed|slower|retry|retri\w*|error rate|before|during|later|longer|more than|now|again)\b|→|->")
-        .is_match(&sentence[start..end])
-        || pattern!(r"(?i)\b(?:peak|mean|worst|before|after)\b").is_match(whole) && whole.len() < 200
+    let before = &sentence[crate::source::floor_boundary(sentence, at.start.saturating_sub(24))..at.start];
+    let after = &sentence[at.end..crate::source::floor_boundary(sentence, at.end + 24)];
+    pattern!(r"(?i)\b(?:from|to|by|under|below|over|above|until|another|further|remaining|other|up to|than|within)\W*$").is_match(before)
+        || pattern!(r"^\W*(?:→|->|to \d|then|at (?:the )?(?:peak|worst)|(?i:before|after|during|later|more|fewer|higher|lower))").is_match(after)
+        || pattern!(r"(?i)\b(?:peak|mean|average|worst|mobile|region|europe|shard|cluster|cpu|retr\w*|slower|per (?:second|minute|hour)|before|error rate|waited|of them|of those)\b").is_match(sentence)
+        || pattern!(r"(?i)\b(?:peak|mean|worst)\b").is_match(whole) && whole.len() < 200
 }
 
 fn nearest<'a>(fractions: &'a [Fraction], at: &Range<usize>) -> Option<&'a Fraction> {

@@ -90,6 +90,9 @@ pub struct Row {
     /// A zone is known.
     #[serde(skip)]
     pub has_zone: bool,
+    /// For order and distance only: the clock, read as UTC on some day where zone or day is unknown.
+    #[serde(skip)]
+    pub order: Option<Timestamp>,
     /// A table with a column for evidence.
     #[serde(skip)]
     pub line_text: String,
@@ -392,6 +395,9 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
         .and_then(|field| clock::stamps(&field.value.plain).into_iter().find(|s| s.time.is_some()))
         .and_then(|stamp| stamp.at(doc.day, doc.zone.as_ref().map(|z| &z.0).or(Some(&Zone::Utc))));
     let lent = common_zone(&raws);
+    let header = header_zone(doc);
+    let some_day = Date::constant(2000, 1, 3);
+    let mut other_day = doc.day.unwrap_or(some_day);
     let mut heading = None;
     for raw in raws {
         if raw.day.is_some() && raw.day != heading {
@@ -399,7 +405,7 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
             day = raw.day;
             last_time = None;
         }
-        let zone = raw.zone.as_ref().or(doc.zone.as_ref().map(|z| &z.0)).or(lent.as_ref());
+        let zone = raw.zone.as_ref().or(doc.zone.as_ref().map(|z| &z.0)).or(lent.as_ref()).or(header.as_ref());
         let own_day = raw.stamp.as_ref().and_then(|s| s.day);
         if let Some(own) = own_day.and_then(|own| own.date(day.or(doc.day).map(Date::year))) {
             day = Some(own);
@@ -411,6 +417,7 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
             let midnight = crossed_midnight(last, now);
             if midnight {
                 day = day.and_then(|d: Date| d.tomorrow().ok());
+                other_day = other_day.tomorrow().unwrap_or(other_day);
             }
         }
         let mut at = raw.stamp.as_ref().and_then(|stamp| {
@@ -420,6 +427,10 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
         if let (Some(offset), Some(onset)) = (raw.offset, onset) {
             at = onset.checked_add(offset).ok();
         }
+        let order = at.or_else(|| {
+            let bare = Stamp { day: None, ..raw.stamp.clone()? };
+            bare.at(Some(day.unwrap_or(other_day)), zone.or(Some(&Zone::Utc)))
+        });
         if time.is_some() {
             last_time = time;
         }
@@ -434,6 +445,7 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
         let tags = tags(&words);
         out.push(Row {
             at,
+            order,
             tag: main_tag(&tags),
             tags,
             evidence: evidence(&raw, &words),
@@ -463,6 +475,18 @@ fn common_zone(raws: &[Raw<'_>]) -> Option<Zone> {
     let mut zones = raws.iter().filter_map(|raw| raw.stamp.as_ref()?.zone.clone());
     let first = zones.next()?;
     zones.all(|zone| zone == first).then_some(first)
+}
+
+/// The zone of the header's start, where the rows name none.
+fn header_zone(doc: &Doc<'_>) -> Option<Zone> {
+    let early = |i: usize| doc.about[i].any(&[Part::Summary, Part::Impact, Part::Metadata]) || doc.about[i].is_empty();
+    let front = doc.tree.front.iter().map(|f| &f.value);
+    let blocks = doc.blocks().filter(|(i, _)| early(*i)).flat_map(|(_, b)| b.texts());
+    front
+        .chain(blocks)
+        .take(400)
+        .flat_map(|text| clock::stamps(&text.plain))
+        .find_map(|stamp| stamp.zone)
 }
 
 /// Marks that only make sense in order: what is done before impact is no mitigation.

@@ -58,7 +58,7 @@ fn work(action: &Action) -> String {
     bare.trim().to_owned()
 }
 
-const VAGUE: &str = r"explor\w*|investigat\w*|improv\w*|enhanc\w*|ensur\w*|consider\w*|look(?:ing)? (?:into|at)|think(?:ing)? about|review(?:ing)?|evaluat\w*|assess\w*|continu\w*|regular(?:ly)?|be (?:more )?\w+|stay\w*|try|work on|strengthen\w*|optimi[sz]\w*|discuss\w*|research\w*|study|strive|aim|encourage|promote|foster|increase awareness|raise awareness|revisit|examine|analy[sz]e|monitor(?: \w+)? (?:more )?(?:closely|carefully|continuously|proactively)|proactively|keep (?:an eye|monitoring)|make sure|better|more|conduct regular|periodic\w*|develop a (?:better|more)|follow best practices|understand|determine|identify|clarify|implement (?:advanced|better|improved|robust|proper|comprehensive)|permanently adjust|conduct (?:training|sessions|a review)|train\w*|remind|educate|streamline|harden";
+const VAGUE: &str = r"explor\w*|investigat\w*|improv\w*|enhanc\w*|ensur\w*|consider\w*|look(?:ing)? (?:into|at)|think(?:ing)? about|review(?:ing)?|evaluat\w*|assess\w*|continu\w*|regular(?:ly)?|be (?:more )?\w+|stay\w*|try|work on|strengthen\w*|optimi[sz]\w*|discuss\w*|research\w*|study|strive|aim|encourage|promote|foster|increase awareness|raise awareness|revisit|examine|analy[sz]e|monitor(?: \w+)? (?:more )?(?:closely|carefully|continuously|proactively)|proactively|keep (?:an eye|monitoring)|make sure|better|more|conduct regular|periodic\w*|develop a (?:better|more)|follow best practices|understand|determine|identify|clarify|implement (?:advanced|better|improved|robust|proper|comprehensive)|permanently adjust|conduct (?:training|sessions|a review)|streamline|harden";
 
 pub(super) fn bounded(cx: &Cx<'_>) -> Vec<Hit> {
     static LEADS: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| regex::Regex::new(&format!(r"(?i)^(?:we (?:will|should|plan to|need to|are going to|must) |to |the \w+ team (?:will|to) |will |please )?(?:{VAGUE})\b")).expect("a fixed pattern"));
@@ -180,6 +180,7 @@ pub(super) fn mapped(cx: &Cx<'_>) -> Vec<Hit> {
         }
     }
     escalation(cx, &action_words, &mut out);
+    delays(cx, &action_words, &mut out);
     unfounded(cx, &mut out);
     out
 }
@@ -204,6 +205,32 @@ fn escalation(cx: &Cx<'_>, action_words: &str, out: &mut Vec<Hit>) {
     }
 }
 
+/// Time that was lost to a thing that no action speaks of: an old phone list, a missing key.
+fn delays(cx: &Cx<'_>, action_words: &str, out: &mut Vec<Hit>) {
+    let lost = pattern!(r"(?i)\b(?:lost|nobody could|no one could|could not (?:find|reach)|before (?:any(?:one|body)|somebody|someone)|until (?:somebody|someone|the right)|out of date|was not in the|find out who|who was on duty|phoned around|went by until|reached? (?:the )?(?:right|wrong)|waited? for (?:a|the|an) (?:password|key|approval|permission|access|person|owner|answer))\b");
+    let known = stems(action_words);
+    for (i, block) in cx.doc.blocks() {
+        if block.quoted || block.is_head() || cx.doc.about[i].any(&[Part::Impact]) || cx.doc.about[i].is(Part::Actions) && !matches!(block.kind, crate::tree::Kind::Para) {
+            continue;
+        }
+        for text in block.texts() {
+            for sentence in text.plain.split_inclusive(['.', ';']) {
+                let long = duration::spans(sentence).into_iter().find(|s| s.length.as_secs() >= 20 * 60);
+                let (Some(long), true) = (long, lost.is_match(sentence)) else { continue };
+                let own = stems(&pattern!(r"(?i)\b(?:because|since|until|nobody|somebody|someone|anyone|could|minutes?|hours?)\b").replace_all(sentence, " "));
+                let pointed = pattern!(r"(?i)\bactions? \d|\bA\d\b|see (?:action|below)").is_match(sentence);
+                if own.len() >= 2 && own.is_disjoint(&known) && !pointed {
+                    let at = text.plain.find(sentence).unwrap_or(0);
+                    out.push(
+                        Hit::new(text.source_range(at..at + sentence.trim_end().len()), format!("{} were lost to this, and no action speaks of it", duration::say(long.length)))
+                            .fix("add an action for it, or say: won't do, because …"),
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// An action against a cause that nothing in the report shows (slow queries, where none was seen).
 fn unfounded(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     let causes = cx.doc.words_about(&[Part::Cause, Part::Timeline, Part::Factors, Part::Trigger, Part::Resolution, Part::FalseLeads, Part::WentWrong, Part::Summary]).to_lowercase();
@@ -221,7 +248,7 @@ pub(super) fn types_and_ends(cx: &Cx<'_>) -> Vec<Hit> {
         return Vec::new();
     }
     let mut out = Vec::new();
-    let ends = actions.iter().any(measurable) || actions.iter().any(|a| pattern!(r"(?i)\b(?:test|drill|alert|page)\b[^.]{0,80}\b(?:when|if|before|after|fails?|for|reach\w*|more than|above|below)\b").is_match(&a.says));
+    let ends = actions.iter().any(measurable) || actions.iter().any(|a| pattern!(r"(?i)^\W*(?:add (?:an? )?)?(?:alert|page|notify|fail|refuse|reject|stop)\b[^.]{0,80}\b(?:when|if|before|after|for|reach\w*|more than|above|below|that)\b").is_match(&a.says));
     if !ends {
         let all = actions.len();
         let firsts: Vec<&Action> = actions.iter().filter(|a| !concrete(&work(a))).collect();

@@ -127,7 +127,13 @@ pub(super) fn backed(cx: &Cx<'_>) -> Vec<Hit> {
                 || !number::percents(&text.plain).is_empty()
                 || duration::spans(&text.plain).iter().any(|s| s.length.as_secs() < 600 && text.plain[s.range.clone()].starts_with(|c: char| c.is_ascii_digit()))
                 || pattern!(r"(?i)\b\d[\d,.]*\s?(?:/s|per second|per minute|rps|qps|tps|connections?|requests?|clients?|sessions?|servers?|rows?|[kmgt]i?b\b|threads?|locks?|queries|transactions?|messages?|workers?|users?|pods?|replicas?|entries|retries|times\b|jobs?|files?|inodes|records?|events?|nodes?|buckets?|partitions?|keys?|calls?)").is_match(&text.plain);
-            proof |= linked || mark || query || measured;
+            // A count in the analysis that is no clock, date or id: "holds 12,600 quotes".
+            let counted = cause && {
+                let bare = bare_of_stamps(&text.plain);
+                pattern!(r"\d{1,3}(?:,\d{3})+|\b\d{3,}\b|\b\d+\.\d+\b").is_match(&bare)
+                    || pattern!(r"(?i)\b(?:log|graph|dashboard|trace|dump|metric|query|table|capture|profile)s?\b").is_match(&bare) && pattern!(r"\b\d+\b").is_match(&bare)
+            };
+            proof |= linked || mark || query || measured || counted;
         }
     }
     if proof {
@@ -147,6 +153,15 @@ pub(super) fn backed(cx: &Cx<'_>) -> Vec<Hit> {
     out
 }
 
+/// Without clocks, dates and ids.
+fn bare_of_stamps(text: &str) -> String {
+    let mut bare = text.to_owned();
+    for stamp in crate::words::clock::stamps(text).into_iter().rev() {
+        bare.replace_range(stamp.range.clone(), &" ".repeat(stamp.range.len()));
+    }
+    pattern!(r"\b[A-Z]{2,}-?\d+\b|\b20\d\d\b").replace_all(&bare, " ").into_owned()
+}
+
 fn last_cause_passage(cx: &Cx<'_>) -> Option<std::ops::Range<usize>> {
     cx.doc
         .blocks()
@@ -160,7 +175,7 @@ pub(super) fn sized_resource(cx: &Cx<'_>) -> Vec<Hit> {
     let resource = pattern!(r"(?i)\b(?:(?:connection |thread |worker )?pools?(?: size)?|connections?|max_connections|memory|heap|disk(?: space)?|cpus?|threads?|workers?|replicas?|queues?|file descriptors?|inodes?|shards?|quota|bandwidth|storage|volume|partitions?|capacity|tablespace|buffers?)\b");
     let short = pattern!(r"(?i)\b(?:exhaust\w*|full|ran out|run out|out of|saturat\w*|insufficient|too small|undersized|limit\w*|in use|maxed|at (?:its|the) (?:limit|max\w*|ceiling)|filled|fills|starv\w*|shortage|increas\w*|rais\w*|enlarg\w*|resiz\w*|scal(?:e|ed|ing)|doubled|bump\w*|expand\w*|extend\w*|grew|grow\w*|inadequate|overflow\w*|backlog|depth)\b");
     let mut concerns = None;
-    let mut sizes = false;
+    let (mut sizes, mut before_and_after) = (false, false);
     let mut changed: Option<(std::ops::Range<usize>, bool)> = None;
     let parts = [Part::Summary, Part::Impact, Part::Timeline, Part::Cause, Part::Trigger, Part::Factors, Part::Resolution, Part::Recovery, Part::Response, Part::Detection, Part::FalseLeads, Part::Evidence];
     for (i, block) in doc.blocks() {
@@ -177,23 +192,28 @@ pub(super) fn sized_resource(cx: &Cx<'_>) -> Vec<Hit> {
                 let bare = pattern!(r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?|\d{4}-\d{2}-\d{2}|\b[A-Z]+-?\d+\b|\[[A-Z]?\d+\]").replace_all(sentence, " ");
                 let n = pattern!(r"\b\d[\d,.]*\b").find_iter(&bare).count();
                 sizes |= n >= 2 || n == 1 && pattern!(r"(?i)\b\d[\d,]* (?:of|out of|/)|\d\s?%|→|\bof \d").is_match(&bare);
+                let whole = pattern!(r"(?i)\b\d[\d,.]*\s?(?:[kmgt]i?b )?(?:of|out of|→|->) \d|\bfrom \d[\d,.]*\s?\w* to \d|\d[\d,.]*\s?(?:\w+ )?(?:used )?before\b").is_match(&bare);
+                before_and_after |= whole;
                 if short.is_match(sentence) && central && concerns.is_none() && near(sentence, resource, short) {
                     concerns = Some(text.whole());
                 }
             }
-            let grown = pattern!(r"(?i)\b(?:increas\w*|rais\w*|enlarg\w*|resiz\w*|bump\w*|doubled|expand\w*|adjust\w*) (?:the |its |our |database |connection |max\w* |maximum |\w+'?s )*(?:connection )?(?:pool(?: size)?|max_connections|memory(?: limit)?|heap|disk|replicas?|workers?|threads?)\b");
-            if let Some(found) = grown.find(words) {
+            let grown = pattern!(r"(?i)\b(?:increas\w*|rais\w*|enlarg\w*|resiz\w*|bump\w*|doubled|expand\w*|adjust\w*) (?:the |its |our |database |connection |max\w* |maximum |\w+'?s )*(?:connection )?(?:pool(?: size)?|max_connections|memory(?: limit)?|heap|disk|replicas?|workers?|threads?|consumers?)\b|\b(?:pools?(?: size)?|limit|memory|heap|disk|replicas?|workers?|threads?|consumers|volume|capacity|servers) (?:was |were |is |are |had been |has been )(?:\w+ly )?(?:increased|raised|enlarged|resized|doubled|expanded|made (?:larger|bigger))\b|\b(?:gets?|got|given|gave|had) (?:\w+ )?(?:more memory|a larger heap|more (?:disk|capacity|threads|workers|connections)|bigger)\b|\bmore memory\b|\bpool gets bigger\b|\bdisk (?:was )?made bigger\b");
+            if doc.about[i].any(&[Part::Timeline, Part::Resolution, Part::Recovery, Part::Response, Part::Summary, Part::Cause]) {
+              if let Some(found) = grown.find(words) {
                 let rest = &words[found.end()..crate::source::floor_boundary(words, found.end() + 60)];
                 let both = pattern!(r"(?i)\bfrom [^.]{0,20}\d[^.]{0,24}\bto [^.]{0,12}\d|\d[\d,]*\s?(?:[A-Za-z]+\s)?(?:→|->)\s?\d").is_match(rest) || pattern!(r"(?i)\d[\d,]*\s?(?:→|->)\s?\d").is_match(words);
                 match &mut changed {
                     Some((_, ok)) => *ok |= both,
                     None => changed = Some((text.source_range(found.range()), both)),
                 }
+              }
             }
         }
         if let Some(table) = &block.table {
             // A table of the resource before, during and after.
             let head = table.head.cells.iter().map(|c| c.plain.to_lowercase()).collect::<Vec<_>>().join(" ");
+            before_and_after |= head.contains("before");
             sizes |= head.contains("before") && table.rows.iter().any(|r| r.cells.iter().any(|c| resource.is_match(&c.plain)));
             for row in &table.rows {
                 let line = row.cells.iter().map(|c| c.plain.as_str()).collect::<Vec<_>>().join(" ");
@@ -203,7 +223,7 @@ pub(super) fn sized_resource(cx: &Cx<'_>) -> Vec<Hit> {
     }
     let fix = "give its size and its use before, during and after: `pool 20 → 34, in use 20 of 20, 141 waiting`";
     match (&concerns, &changed) {
-        (_, Some((range, false))) if !sizes => {
+        (_, Some((range, false))) if !(sizes && before_and_after) => {
             let mut out = vec![Hit::new(range.clone(), "the size was changed, but not from what to what").fix(fix)];
             if let Some(row) = cx.facts.row(Tag::Identified).filter(|r| resource.is_match(&r.line_text)) {
                 out.push(Hit::new(row.range.clone(), "the resource that ran short is not quantified").fix(fix));
