@@ -25,6 +25,9 @@ pub struct Affected {
     pub in_summary: bool,
     /// Says which moment or subset it speaks of (peak, mean, of mobile users).
     pub qualified: bool,
+    /// Written as "35 % of users", outside of the timeline: comparable with another such figure.
+    #[serde(skip)]
+    pub direct: bool,
     /// From 1.
     pub line: usize,
     /// In the source.
@@ -106,14 +109,14 @@ pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
             for row in std::iter::once(&table.head).chain(&table.rows) {
                 let whole: String = row.cells.iter().map(|c| c.plain.trim()).collect::<Vec<_>>().join(" | ");
                 for cell in &row.cells {
-                    shares(doc, cell, &whole, in_summary, facts);
+                    shares(doc, cell, &whole, (in_summary, doc.about[i].is(Part::Timeline)), facts);
                 }
                 if in_summary || doc.about[i].is_empty() {
                     quantities(doc, &whole, row.range.start, facts);
                 }
             }
         } else {
-            shares(doc, &block.text, "", in_summary, facts);
+            shares(doc, &block.text, "", (in_summary, doc.about[i].is(Part::Timeline)), facts);
             if in_summary {
                 quantities(doc, &block.text.plain, block.range.start, facts);
             }
@@ -134,7 +137,7 @@ fn sentences(text: &str) -> Vec<Range<usize>> {
     out
 }
 
-fn shares(doc: &Doc<'_>, text: &Text, row: &str, in_summary: bool, facts: &mut Facts) {
+fn shares(doc: &Doc<'_>, text: &Text, row: &str, (in_summary, in_timeline): (bool, bool), facts: &mut Facts) {
     for range in sentences(&text.plain) {
         if facts.affected.len() > 2_000 {
             return;
@@ -143,7 +146,8 @@ fn shares(doc: &Doc<'_>, text: &Text, row: &str, in_summary: bool, facts: &mut F
         let whole = if row.is_empty() { sentence } else { row };
         let fractions = number::fractions(sentence);
         let percents = number::percents(sentence);
-        let noun = noun_of(sentence).or_else(|| noun_of(whole)).unwrap_or_default();
+        // A row of a table is named by its first cell.
+        let noun = if row.is_empty() { noun_of(sentence) } else { noun_of(whole) }.unwrap_or_default();
         for percent in &percents {
             if other_measure(sentence, &percent.range) || text.is_quoted(range.start + percent.range.start) {
                 continue;
@@ -152,7 +156,9 @@ fn shares(doc: &Doc<'_>, text: &Text, row: &str, in_summary: bool, facts: &mut F
             // "35 % of 11,770 sessions" names the whole and so the part.
             let of = pattern!(r"^\W{0,3}(?:of|from) (?:the |all |our |about |~|some )*(\d[\d,.]*(?:k\b)?)").captures(&sentence[percent.range.end..]);
             let whole_count = of.and_then(|f| number::parse(f[1].trim_end_matches(['.', ','])));
-            let own = noun_after(sentence, percent.range.end).unwrap_or_else(|| noun.clone());
+            let after = noun_after(sentence, percent.range.end);
+            let direct = after.is_some() && !in_timeline;
+            let own = after.unwrap_or_else(|| noun.clone());
             if own.is_empty() {
                 continue;
             }
@@ -162,6 +168,7 @@ fn shares(doc: &Doc<'_>, text: &Text, row: &str, in_summary: bool, facts: &mut F
                 part: near.map(|f| f.part),
                 whole: near.map(|f| f.whole).or(whole_count),
                 in_summary,
+                direct,
                 qualified: is_qualified(whole, sentence, &percent.range),
                 line: doc.source.place(text.source(range.start + percent.range.start)).line,
                 range: text.source_range(range.start + percent.range.start..range.start + percent.range.end),

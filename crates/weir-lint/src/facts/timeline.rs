@@ -339,6 +339,11 @@ fn table_rows<'a>(table: &'a crate::tree::Table, day: Option<Date>, out: &mut Ve
     if stamped(column) * 2 < table.rows.len().max(1) && offsets * 2 < table.rows.len().max(1) {
         return;
     }
+    // A table of numbers beside a chart is no timeline.
+    let told = table.rows.iter().filter(|row| row.cells.iter().enumerate().any(|(c, cell)| c != column && pattern!(r"[A-Za-z]{2,}").find_iter(&cell.plain).count() >= 2)).count();
+    if told * 2 < table.rows.len() {
+        return;
+    }
     let zone = table.head.cells.get(column).and_then(|cell| zone::declared(&cell.plain).map(|z| z.0));
     // A column of sources, by its name; or the last of three without names, where it is short.
     let named = (0..columns).find(|c| {

@@ -21,17 +21,31 @@ fn each(cx: &Cx<'_>, lacking: &[&Action], what: &str, fix: &str) -> Vec<Hit> {
     lacking.iter().map(|a| Hit::new(a.range.clone(), format!("\"{}\" has no {what}", short(a)).replace("no an ", "no ").replace("no a ", "no ")).fix(fix)).collect()
 }
 
+/// A report that is not reviewed yet may leave owner and date to its review, where it says so: "open
+/// question" is honest, "TBD" is a blank.
+fn asked(cx: &Cx<'_>, action: &Action) -> bool {
+    let settled = cx.facts.status.as_ref().is_some_and(|s| pattern!(r"(?i)\b(?:reviewed|closed|final|complete\w*|published|approved)\b").is_match(&s.says));
+    !settled && pattern!(r"(?i)\bopen question\b").is_match(&action.words)
+}
+
+fn of_actions(n: usize) -> String {
+    if n == 1 { "this action".to_owned() } else { format!("these {n} actions") }
+}
+
 pub(super) fn owners(cx: &Cx<'_>) -> Vec<Hit> {
-    let lacking: Vec<&Action> = cx.facts.actions.iter().filter(|a| a.owner.is_none()).collect();
-    each(cx, &lacking, "an owner", "`owner: <person, team or role>`")
+    let (open, lacking): (Vec<&Action>, Vec<&Action>) = cx.facts.actions.iter().filter(|a| a.owner.is_none()).partition(|a| asked(cx, a));
+    let mut out = each(cx, &lacking, "an owner", "`owner: <person, team or role>`");
+    out.extend(open.first().map(|a| Hit::ask(a.range.clone(), format!("who owns {}?", of_actions(open.len())))));
+    out
 }
 
 pub(super) fn due_dates(cx: &Cx<'_>) -> Vec<Hit> {
     let end = cx.facts.clocks.ended.as_ref().and_then(|c| c.at).map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date()).or(cx.facts.day);
     // "done with date", and forms of a date that are none we can compute with ("end of Q3 2026").
     let dated = |a: &Action| a.due.is_some() || a.due_says.as_deref().is_some_and(|says| pattern!(r"(?i)\bq[1-4]\b|\bweek\b|\bsprint\b|\bend of\b|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*\b|\d{1,2}[-/.]\d{1,2}|\bwithin \d|\bin \d").is_match(says));
-    let lacking: Vec<&Action> = cx.facts.actions.iter().filter(|a| !dated(a) && !(a.done && a.words.chars().any(|c| c.is_ascii_digit()) && has_date(a))).collect();
-    let mut out = each(cx, &lacking, "a due date", "`due: <date after the end of the incident>`");
+    let (open, lacking): (Vec<&Action>, Vec<&Action>) = cx.facts.actions.iter().filter(|a| !dated(a) && !(a.done && a.words.chars().any(|c| c.is_ascii_digit()) && has_date(a))).partition(|a| asked(cx, a));
+    let mut out: Vec<Hit> = open.first().map(|a| Hit::ask(a.range.clone(), format!("by when {} done?", if open.len() == 1 { "is this action".to_owned() } else { format!("are {} actions", open.len()) }))).into_iter().collect();
+    out.extend(each(cx, &lacking, "a due date", "`due: <date after the end of the incident>`"));
     if let Some(end) = end {
         for action in &cx.facts.actions {
             if let Some(due) = action.due.filter(|due| *due < end && !action.done) {

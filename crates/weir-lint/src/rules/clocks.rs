@@ -7,6 +7,7 @@ use crate::facts::part::Part;
 use crate::facts::{Clock, Tag};
 use crate::words::duration;
 use crate::words::pattern;
+use crate::words::zone::{self, Zone};
 
 pub(super) fn start_and_end(cx: &Cx<'_>) -> Vec<Hit> {
     let clocks = &cx.facts.clocks;
@@ -14,6 +15,8 @@ pub(super) fn start_and_end(cx: &Cx<'_>) -> Vec<Hit> {
     let place = cx.doc.place_of(&[Part::Summary, Part::Impact]);
     for (name, clock) in [("start", &clocks.started), ("end", &clocks.ended)] {
         match clock {
+            // What is still going on has no end yet, and says so.
+            None if name == "end" && ongoing(cx) => {}
             None => out.push(
                 Hit::new(place.clone(), format!("the {name} of the impact can't be found"))
                     .fix(format!("state it with date, time and zone: `{}: 2026-01-31 14:00 UTC`", if name == "start" { "Start" } else { "End" })),
@@ -30,6 +33,12 @@ pub(super) fn start_and_end(cx: &Cx<'_>) -> Vec<Hit> {
     out
 }
 
+/// The report says that it isn't over.
+fn ongoing(cx: &Cx<'_>) -> bool {
+    let status = cx.facts.status.as_ref().is_some_and(|s| pattern!(r"(?i)^\W*(?:open|acknowledged|ongoing|investigating|identified|monitoring|mitigated|active)\b").is_match(&s.says));
+    status || pattern!(r"(?i)\bnot (?:yet )?(?:resolved|over|recovered)(?: yet)?\b|\bstill (?:ongoing|open|going on)\b|\bongoing\b").is_match(&cx.doc.words_about(&[Part::Summary, Part::Impact]))
+}
+
 fn one(cx: &Cx<'_>, name: &str, clock: &Clock, out: &mut Vec<Hit>) {
     let written = cx.doc.source.slice(clock.range.clone()).to_owned();
     if !clock.has_date {
@@ -40,7 +49,12 @@ fn one(cx: &Cx<'_>, name: &str, clock: &Clock, out: &mut Vec<Hit>) {
                 .fix("write UTC times, or say once: `All times are UTC.`"),
         );
     } else if let Some(zone) = &clock.named_zone {
-        if cx.doc.zone.as_ref().is_some_and(|(declared, _)| declared.name() == *zone) {
+        // "EDT, UTC-04:00" said once for all times explains the name.
+        let declared = cx.doc.zone.as_ref().is_some_and(|(declared, _)| {
+            let offset = |z: &Zone| z.offset_at(jiff::civil::date(2024, 1, 15).at(12, 0, 0, 0));
+            declared.name() == *zone || declared.is_explicit() && zone::parse(zone).is_some_and(|own| offset(&own) == offset(declared))
+        });
+        if declared {
             return;
         }
         let hit = Hit::new(clock.range.clone(), format!("the {name} \"{written}\" is in {zone}: readers elsewhere must look up what that is"));
@@ -140,6 +154,9 @@ fn rows(cx: &Cx<'_>) -> Vec<Duration> {
 
 pub(super) fn excluded_time(cx: &Cx<'_>) -> Vec<Hit> {
     let all = cx.doc.all_words();
+    if cx.facts.computed_duration().is_none() && ongoing(cx) {
+        return Vec::new();
+    }
     // The rule itself: hours of the day, days of the week, or what is left out.
     let declared = pattern!(r"(?i)\b(?:support|business|working|office|staffed|opening|service|trading) (?:hours?|time)\b[^|\n]{0,80}\d{1,2}(?::\d{2})?\s?(?:am|pm)?\s?(?:–|-|to|until|and)\s?\d{1,2}|\d{1,2}(?::\d{2})?\s?(?:–|-|to)\s?\d{1,2}(?::\d{2})?[^.|\n]{0,40}\b(?:support|business|working|office|staffed|opening) hours?|\b(?:excludes?|excluding|not count(?:ed|ing)|do(?:es)? not count|counts? only|counted only)\b[^.|\n]{0,40}\b(?:night|weekend|holiday|hour|between|from)").is_match(&all);
     if declared {

@@ -191,7 +191,7 @@ fn arithmetic(cx: &Cx<'_>, out: &mut Vec<Hit>) {
 fn shares(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     let singular = |noun: &str| noun.trim_end_matches('s').to_owned();
     let mut first: BTreeMap<String, (f64, usize)> = BTreeMap::new();
-    let plain: Vec<_> = cx.facts.affected.iter().filter(|a| !a.qualified && hurt(&a.sentence)).collect();
+    let plain: Vec<_> = cx.facts.affected.iter().filter(|a| a.direct && !a.qualified && hurt(&a.sentence)).collect();
     for share in plain {
         let Some(percent) = share.percent else { continue };
         let entry = first.entry(singular(&share.noun)).or_insert((percent, share.line));

@@ -68,10 +68,16 @@ pub(super) fn deeds_have_rows(cx: &Cx<'_>) -> Vec<Hit> {
             continue;
         }
         let text = &block.text;
-        let told = passive
-            .captures_iter(&text.plain)
-            .map(|f| (f.get(2), f[1].to_owned(), true))
-            .chain(active.captures_iter(&text.plain).map(|f| (f.get(1), f[2].to_owned(), false)));
+        let mut told = Vec::new();
+        for (pattern, verb, object, before) in [(&passive, 2, 1, true), (&active, 1, 2, false)] {
+            let mut at = 0;
+            // From verb to verb: the object of one may hold the next ("increased … and optimized …").
+            while let Some(found) = pattern.captures_at(&text.plain, at) {
+                let Some(word) = found.get(verb) else { break };
+                told.push((found.get(verb), found[object].to_owned(), before));
+                at = word.end();
+            }
+        }
         for (verb, object, before) in told {
             let Some(verb) = verb else { continue };
             // A sentence with its own clock is a row of its own.

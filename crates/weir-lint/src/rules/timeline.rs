@@ -182,30 +182,24 @@ fn busy(words: &str) -> bool {
 
 /// A row that says what came before it.
 fn waited(words: &str) -> bool {
-    pattern!(r"(?i)\b(?:after (?:\d+|an?|half|two|three|several|waiting|the|trying|reading|checking|searching|review|approval)|took (?:\d+|an?|about|nearly|over|until)|because|delay(?:ed)? (?:by|because)|having|waited|since \d|for (?:\d+|the last|an? )\s?(?:min|h|hour|s)|once|completes?|completed|finishe[ds]|caught up|no (?:change|progress) since|until (?:then|now)|in between|meanwhile)\b").is_match(words)
+    pattern!(r"(?i)\b(?:after (?:\d+|an?|half|two|three|several|waiting|the|trying|reading|checking|searching|review|approval)|took (?:\d+|an?|about|nearly|over|until)|because|delay(?:ed)? (?:by|because)|having|waited|since \d|for (?:\d+|the last|an? )\s?(?:min|h|hour|s)|once|completes?|completed|finishe[ds]|caught up|no (?:change|progress) since|nobody worked|no night|overnight|until (?:then|now)|in between|meanwhile)\b").is_match(words)
 }
 
 /// The interval is spoken of elsewhere: by its times, or by its length.
 fn named(words: &str, a: &Row, b: &Row, gap: jiff::SignedDuration) -> bool {
-    let (from, to) = (clock(a), clock(b));
-    if from.is_empty() || to.is_empty() {
-        return false;
-    }
-    let near = |x: &str, y: &str| {
-        words.match_indices(x).any(|(at, _)| {
-            let end = crate::source::floor_boundary(words, at + 90);
-            let rest = &words[at + x.len()..end];
-            rest.find('\n').map_or(rest, |n| &rest[..n]).contains(y)
-        })
-    };
-    if near(&from, &to) {
-        return true;
-    }
-    // "the 45 minutes to the right team": the length, with a word of reason beside it.
+    let (Some(from), Some(to)) = (time(a), time(b)) else { return false };
+    let same = |x: jiff::civil::Time, y: jiff::civil::Time| x.hour() == y.hour() && x.minute() == y.minute();
     let length = gap.unsigned_abs();
     words.lines().any(|line| {
-        let reason = pattern!(r"(?i)\b(?:because|since|while|waiting|waited|spent|went into|between|were needed|was needed|searching|due to|as the|before|took|lost|gap|delay)\b").is_match(line);
-        reason && duration::spans(line).iter().any(|s| (s.length.as_secs_f64() - length.as_secs_f64()).abs() < 61.0)
+        pattern!(r"[.;] ").split(line).any(|sentence| {
+            let times: Vec<_> = crate::words::clock::stamps(sentence).into_iter().filter_map(|s| s.time).collect();
+            if times.iter().any(|t| same(*t, from)) && times.iter().any(|t| same(*t, to)) {
+                return true;
+            }
+            // "the 45 minutes to the right team": the length, with a word of reason beside it.
+            let reason = pattern!(r"(?i)\b(?:because|since|while|waiting|waited|spent|went into|between|were needed|was needed|searching|due to|as the|before|took|lost|gap|delay|cost)\b").is_match(sentence);
+            reason && duration::spans(sentence).iter().any(|s| (s.length.as_secs_f64() - length.as_secs_f64()).abs() < 61.0)
+        })
     })
 }
 

@@ -11,6 +11,9 @@ use super::{Block, Form, Kind, Text, Tree};
 use crate::facts::part::{Part, Parts, classify};
 use crate::words::clock;
 
+/// What may follow under the heading of the actions.
+const AFTER_ACTIONS: &[Part] = &[Part::Lessons, Part::WentWell, Part::WentWrong, Part::Lucky, Part::Questions, Part::Evidence, Part::Glossary];
+
 /// Depth of a bold or bare pseudo-heading below the heading it stands under.
 const PSEUDO: u8 = 5;
 /// Depth of a run-in label below the heading it stands under.
@@ -19,14 +22,26 @@ const LABEL: u8 = 8;
 pub(super) fn shape(tree: &mut Tree) {
     let blocks = std::mem::take(&mut tree.blocks);
     let mut out = Vec::with_capacity(blocks.len());
+    let mut heading = Parts::default();
     for block in blocks {
+        if let Kind::Head { form: Form::Heading, .. } = block.kind {
+            heading = classify(&block.text.plain);
+        }
         match block.kind {
-            Kind::Para if !block.quoted => split_lines(block, &mut out),
-            Kind::Item { .. } if !block.quoted => label(block, &mut out),
+            Kind::Para if !block.quoted => split_lines(block, heading, &mut out),
+            Kind::Item { .. } if !block.quoted => label(block, heading, &mut out),
             _ => out.push(block),
         }
     }
     levels(&mut out);
+    for block in &mut out {
+        if block.kind != Kind::Code {
+            block.text.unbreak();
+            for cell in block.table.iter_mut().flat_map(|t| std::iter::once(&mut t.head).chain(&mut t.rows)).flat_map(|r| &mut r.cells) {
+                cell.unbreak();
+            }
+        }
+    }
     tree.blocks = out;
 }
 
@@ -48,10 +63,10 @@ fn begins(line: &Text) -> bool {
 }
 
 /// A paragraph in which lines begin things becomes one block per thing.
-fn split_lines(block: Block, out: &mut Vec<Block>) {
+fn split_lines(block: Block, heading: Parts, out: &mut Vec<Block>) {
     let lines = block.text.lines();
     if lines.len() < 2 || !lines.iter().skip(1).any(begins) {
-        label(block, out);
+        label(block, heading, out);
         return;
     }
     let mut start = 0;
@@ -75,14 +90,19 @@ fn split_lines(block: Block, out: &mut Vec<Block>) {
             }
             _ => Kind::Para,
         };
-        label(Block::new(kind, text, range), out);
+        label(Block::new(kind, text, range), heading, out);
     }
 }
 
 /// Takes a label that names a part off the front of a block.
-fn label(block: Block, out: &mut Vec<Block>) {
+fn label(block: Block, heading: Parts, out: &mut Vec<Block>) {
     let item = matches!(block.kind, Kind::Item { .. });
-    if let Some((title, end, form)) = leading_label(&block.text, item) {
+    let found = leading_label(&block.text, item).filter(|(title, ..)| {
+        // Among actions "Incident response training: …" is one of them, not the part about the response.
+        let named = classify(&title.plain);
+        !heading.is(Part::Actions) || named.any(AFTER_ACTIONS) || title.is_bold() && named.is(Part::Actions)
+    });
+    if let Some((title, end, form)) = found {
         let rest = block.text.part(end..block.text.plain.len());
         let range = block.range.start..title.whole().end;
         let mut head = Block::new(Kind::Head { level: 0, form }, title, range);
