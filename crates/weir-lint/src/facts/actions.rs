@@ -85,7 +85,9 @@ enum Column {
 fn column(name: &str) -> Option<Column> {
     let name = key(name);
     let has = |pattern: &regex::Regex| pattern.is_match(&name);
-    Some(if has(pattern!(r"^(?:id|#|nr|no|number|item #|action id)$")) {
+    Some(if has(pattern!(r"\b(?:done when|finished when|done if|measure of done|result|proof)\b")) {
+        Column::Verify
+    } else if has(pattern!(r"^(?:id|#|nr|no|number|item #|action id)$")) {
         Column::Id
     } else if has(pattern!(r"\b(?:owners?|assignees?|assigned|who|responsible|dri|team|accountable|lead|person|by whom|driver)\b")) {
         Column::Owner
@@ -133,7 +135,9 @@ pub(super) fn read(doc: &Doc<'_>) -> Vec<Action> {
         }
         match block.kind {
             Kind::Head { form, .. } => {
-                heading_kind = kind_of(&block.text.plain);
+                // "### Prevent" under the actions' own heading, which itself says nothing of kinds.
+                let sub = doc.inner[i].and_then(|s| doc.sections[s].parent).is_some_and(|p| doc.sections[p].parts.is(Part::Actions));
+                heading_kind = kind_of(&block.text.plain).filter(|_| sub);
                 // "### A1. Cap the pool": each action has a heading of its own.
                 if form == Form::Heading && pattern!(r"^\s*(?:A|AI|Action)[- ]?\d+\b").is_match(&block.text.plain) {
                     out.push(item(doc, block, heading_kind));
@@ -328,7 +332,7 @@ pub(crate) fn kind_of(text: &str) -> Option<ActionType> {
     let has = |p: &regex::Regex| p.is_match(&text);
     Some(if has(pattern!(r"\bdetect|\bmonitor|\balert|\bobserv")) {
         ActionType::Detect
-    } else if has(pattern!(r"\bmitigat|\brespon[ds]|\brecover|\breduce|\bcontain|\blimit")) {
+    } else if has(pattern!(r"\bmitigat|\brespon[ds]|\brecover|\breduce|\bcontain|\blimit|\bsoften")) {
         ActionType::Mitigate
     } else if has(pattern!(r"\bprevent|\bfix\b|\bcorrect|\brepair|\beliminat|\bharden")) {
         ActionType::Prevent
@@ -377,6 +381,16 @@ fn attributes(text: &Text, action: &mut Action) {
         }
     }
     if action.owner.is_none() {
+        // "(messaging, 2023-03-03)", "(checkout, until 2023-06-30; prevents)".
+        let pair = pattern!(r"\(([^(),;:\d]{2,40}),\s*(?:until|by|due|before|on|due by)?\s*(?:\d|[A-Z][a-z]{2}|(?:end of|mid))");
+        if let Some(found) = pair.captures(&plain) {
+            let who = found[1].trim();
+            if !none_like(who) && !pattern!(r"(?i)^(?:due|by|p\d|prevent\w*|detect\w*|mitigat\w*|process)$").is_match(who) {
+                action.owner = Some(who.to_owned());
+            }
+        }
+    }
+    if action.owner.is_none() {
         let by = pattern!(r"(?i)(?:\((?:by )?|\[|—\s*|–\s*| - |:\s*|→\s*|^\s*|,\s*)(@[\w.-]+|[\w&/ .-]{2,30}?\b(?:team|squad|lead|engineering|engineers?|group|guild|sre|sres|ops|dba|dbas|manager|on-?call|owner|committee|office|support|crew|department))\s?(?:[),;:\]—–]|$|,| by\b| due\b| - |\. |\.$)");
         if let Some(found) = by.captures_iter(&plain).last() {
             let who = found[1].trim();
@@ -421,7 +435,7 @@ fn attributes(text: &Text, action: &mut Action) {
             .or_else(|| pattern!(r"\b[A-Z][A-Z0-9]{1,9}-\d{1,7}\b").find(&plain).map(|m| m.as_str().to_owned()));
     }
     if action.kind.is_none() {
-        action.kind = pattern!(r"(?i)[(\[*|,]\s?(prevent\w*|detect\w*|mitigat\w*|process)\b").captures(&plain).and_then(|f| kind_of(&f[1]));
+        action.kind = pattern!(r"(?i)(?:[(\[*|,.;]\s?|^)(prevents?|preventive|preventative|detects?|detective|mitigates?|mitigation|mitigating|softens?|process)\s?[.);|,\]:]").captures(&plain).and_then(|f| kind_of(&f[1]));
     }
     action.done |= pattern!(r"(?i)[(\[,;—–]\s?(?:done|completed|shipped|finished|✅)\b|\bstatus: (?:done|complete)|^\W*(?:done|completed)\b[:,]|\*\*done\*\*").is_match(&text.plain);
 }

@@ -112,6 +112,20 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
             }
         }
     }
+    if out.len() < 2 {
+        // "Two things helped it along. One: … Two: …"
+        let counted = pattern!(r"(?i)\b(?:two|three|four|several|both|further|other|\d) (?:more |other |further |contributing |additional )*(?:things|factors|causes|reasons|conditions|facts|circumstances|weaknesses|gaps)\b[^.:;]*[.:;]|\btwo things contributed\b");
+        for (_, block) in doc.about_any(&[Part::Factors, Part::Cause, Part::Trigger]) {
+            let Some(found) = counted.find(&block.text.plain).filter(|_| usable(block)) else { continue };
+            let mut start = found.end();
+            for sentence in block.text.plain[found.end()..].split_inclusive(['.', ';', ',']).take(8) {
+                if sentence.split_whitespace().count() > 3 {
+                    out.push(Said::new(doc, sentence, block.text.source_range(start..start + sentence.len())));
+                }
+                start += sentence.len();
+            }
+        }
+    }
     if out.is_empty() {
         let contributed = pattern!(r"(?i)\b(?:contribut\w+|made (?:it|this|things|matters) (?:worse|possible|longer)|compounded|aggravated|exacerbated|amplified|also (?:meant|allowed|hid|let)|allowed (?:it|this|the)|a second (?:factor|cause|reason)|in addition|on top of (?:that|this)|nothing (?:compared|checked|stopped|limited|warned)|no (?:alert|limit|check|test|guard|timeout|review)\b)");
         for (_, block) in doc.about_any(&[Part::Cause, Part::Trigger]) {
@@ -140,7 +154,7 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
 
 /// Where a wrong lead is spoken of.
 pub(crate) fn lead_words() -> &'static regex::Regex {
-    pattern!(r"(?i)\bmislead\w*|\bmisled\b|\bwrong(?:ly)? (?:assum\w*|suspect\w*|lead|track|hypothes\w*|theory|turn|direction|diagnos\w*)|\b(?:false|wrong) (?:lead|trail|start)|\bred herring|\b(?:initially|first|at first|originally|early) (?:we |the team |engineers |responders )?(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|attribut\w*)|\bsuspect(?:ed|s|ing)?\b|\bruled out\b|\bdead end\b|\bassumption\b|\binitial (?:hypothesis|theory|suspicion|assumption|diagnosis)|\b(?:initial )?investigation focus(?:ed|sed) on\b|\bhypothes[ei]s\b|\bexonerat\w*|\bturned out (?:not|to be (?:un|wrong))")
+    pattern!(r"(?i)\bmisleading\b|\bmisled\b|\bwrong (?:way|thing|place)\b|\bwrong(?:ly)? (?:assum\w*|suspect\w*|lead|track|hypothes\w*|theory|turn|direction|diagnos\w*)|\b(?:false|wrong) (?:lead|trail|start)|\bred herring|\b(?:initially|first|at first|originally|early) (?:we |the team |engineers |responders )?(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|attribut\w*)|\bsuspect(?:ed|s|ing)?\b|\bruled out\b|\bdead end\b|\bassumption\b|\binitial (?:hypothesis|theory|suspicion|assumption|diagnosis)|\b(?:initial )?investigation focus(?:ed|sed) on\b|\bhypothes[ei]s\b|\bexonerat\w*|\bturned out (?:not|to be (?:un|wrong))")
 }
 
 fn false_leads(doc: &Doc<'_>) -> Vec<Said> {
@@ -190,7 +204,7 @@ fn identified(doc: &Doc<'_>) -> Option<Said> {
 pub(crate) fn finder(text: &str) -> Option<DetectedBy> {
     let lower = text.to_lowercase();
     let customer = pattern!(r"\b(?:users?|customers?|clients?|merchants?|tenants?|support|partners?|agents?|tickets?|shops?|stores?|complaints?|patients?|members?|readers?|subscribers?|students?|callers?|helpdesk|service desk|twitter|social media)\b[^.|]{0,60}\b(?:report\w*|complain\w*|call\w*|open\w*|raised|wrote|writes|told|ticket\w*|contact\w*|notic\w*|flagg\w*|first|before|asked|posted)|\b(?:reported|raised|noticed|flagged|found|detected|discovered|told) (?:to us )?(?:by|from) (?:an? |the |our |several |two |three |many |some )?(?:\w+ )?(?:users?|customers?|clients?|merchants?|support|partners?|tenants?|shops?)|\b(?:user|customer|support) (?:reports?|complaints?|tickets?)\b|\bfirst (?:support )?ticket");
-    let alert = pattern!(r"\balert\w*|\balarm\w*|\bpager\w*|\bpaged\b|\bpage (?:fired|sent|went|for)|\bmonitor(?:ing|s)?\b|\bprobe\w*|\bsynthetic|\bhealth ?check\w*|\bprometheus|\bburn[- ]rate|\bwatchdog|\bcanary (?:check|failed)|\bdetector|\bexhausted: \d|\bsamples running");
+    let alert = pattern!(r"\balert\w*|\balarm\w*|\bpager\w*|\bpaged\b|\bpage (?:fired|sent|went|for)|\bmonitor(?:ing|s)?\b|\bprobe\w*|\bsynthetic|\bhealth ?check\w*|\bprometheus|\bburn[- ]rate|\bwatchdog|\bcanary (?:check|failed)|\bdetector|\bexhausted: \d|\bsamples running|\bweir\b");
     let engineer = pattern!(r"\b(?:engineers?|on-?call|developers?|dba|operator|colleague|team|sre|staff|employee|analyst)\b[^.|]{0,60}\b(?:notic\w*|saw|sees|spotted|found|observed|discover\w*|looking)|\b(?:noticed|spotted|found|seen|detected|discovered) by (?:an? |the )?(?:\w+ ){0,2}(?:engineer|developer|on-?call|colleague|dba|analyst|team)");
     let at = |p: &regex::Regex| p.find(&lower).map(|m| m.start());
     let found = [(at(customer), DetectedBy::Customer), (at(alert), DetectedBy::Alert), (at(engineer), DetectedBy::Engineer)];

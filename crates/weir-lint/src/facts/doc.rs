@@ -10,6 +10,12 @@ use crate::tree::{self, Block, Form, Kind, Text, Tree};
 use crate::words::zone::{self, Zone};
 use crate::words::{clock, pattern};
 
+/// Parts that are mostly lists: their label speaks for the list under it.
+const LISTS: &[Part] = &[
+    Part::Factors, Part::Actions, Part::Lessons, Part::WentWell, Part::WentWrong, Part::Lucky, Part::Timeline, Part::FalseLeads,
+    Part::Evidence, Part::Questions, Part::Impact,
+];
+
 /// So many fields are kept.
 const FIELDS_MAX: usize = 2_000;
 
@@ -195,6 +201,21 @@ impl<'s> Doc<'s> {
                 self.sections[*last].body.end = i;
                 open.pop();
             }
+            // A label with its answer behind it speaks for that answer, not for what follows: unless it
+            // announces a list, or labels are all the structure there is.
+            while let Some(last) = open.last() {
+                let section = &self.sections[*last];
+                let answered = section.form == Form::Label && section.head + 2 == i && !block.is_head();
+                let listed = section.parts.any(LISTS) && matches!(block.kind, Kind::Item { .. } | Kind::Table)
+                    || self.tree.blocks[i - 1].text.plain.trim_end().ends_with(':');
+                let alone = section.parent.is_none_or(|p| self.sections[p].parts.is_empty());
+                if !answered || listed || alone || block.item_depth > 0 && self.tree.blocks[section.head].item_depth > 0 {
+                    break;
+                }
+                self.sections[*last].body.end = i;
+                open.pop();
+            }
+            let block = &self.tree.blocks[i];
             if let Kind::Head { level, form } = block.kind {
                 while open.last().is_some_and(|last| self.sections[*last].level >= level) {
                     if let Some(last) = open.pop() {
@@ -391,7 +412,7 @@ fn line_fields(line: &Text, parts: Parts, fields: &mut Vec<Field>) {
     let mut at = 0;
     let mut cuts: Vec<Range<usize>> = Vec::new();
     for cut in separators.find_iter(&line.plain) {
-        if pattern!(r"^[\s*]*[A-Z][\w /'’→-]{1,40}\s?:").is_match(&line.plain[cut.end()..]) {
+        if pattern!(r"^[\s*]*\p{L}[\w /'’→-]{1,40}\s?:").is_match(&line.plain[cut.end()..]) {
             cuts.push(at..cut.start());
             at = cut.end();
         }

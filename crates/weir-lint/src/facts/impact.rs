@@ -25,6 +25,9 @@ pub struct Affected {
     pub in_summary: bool,
     /// Says which moment or subset it speaks of (peak, mean, of mobile users).
     pub qualified: bool,
+    /// Written as "35 % of users", outside of the timeline: comparable with another such figure.
+    #[serde(skip)]
+    pub direct: bool,
     /// From 1.
     pub line: usize,
     /// In the source.
@@ -92,24 +95,28 @@ fn other_measure(sentence: &str, at: &Range<usize>) -> bool {
 
 pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
     let early = [Part::Summary, Part::Impact];
+    let later = [Part::Timeline, Part::Cause, Part::Actions, Part::Resolution, Part::Lessons];
+    let first_later = doc.about.iter().position(|about| about.any(&later));
     for (i, block) in doc.blocks() {
         if block.quoted || block.kind == Kind::Code || doc.about[i].any(&[Part::Actions, Part::Glossary]) {
             continue;
         }
-        let in_summary = doc.about[i].any(&early) || doc.title == Some(i);
+        // Without headings of its own, what stands before the first of the later parts is the summary.
+        let opening = doc.about[i].is_empty() && first_later.is_none_or(|l| i < l) && doc.title != Some(i) && !block.is_head();
+        let in_summary = doc.about[i].any(&early) || doc.title == Some(i) || opening;
         // In a table the row is the sentence: its first cell names the thing, the second counts it.
         if let Some(table) = &block.table {
             for row in std::iter::once(&table.head).chain(&table.rows) {
                 let whole: String = row.cells.iter().map(|c| c.plain.trim()).collect::<Vec<_>>().join(" | ");
                 for cell in &row.cells {
-                    shares(doc, cell, &whole, in_summary, facts);
+                    shares(doc, cell, &whole, (in_summary, doc.about[i].is(Part::Timeline)), facts);
                 }
                 if in_summary || doc.about[i].is_empty() {
                     quantities(doc, &whole, row.range.start, facts);
                 }
             }
         } else {
-            shares(doc, &block.text, "", in_summary, facts);
+            shares(doc, &block.text, "", (in_summary, doc.about[i].is(Part::Timeline)), facts);
             if in_summary {
                 quantities(doc, &block.text.plain, block.range.start, facts);
             }
@@ -130,7 +137,7 @@ fn sentences(text: &str) -> Vec<Range<usize>> {
     out
 }
 
-fn shares(doc: &Doc<'_>, text: &Text, row: &str, in_summary: bool, facts: &mut Facts) {
+fn shares(doc: &Doc<'_>, text: &Text, row: &str, (in_summary, in_timeline): (bool, bool), facts: &mut Facts) {
     for range in sentences(&text.plain) {
         if facts.affected.len() > 2_000 {
             return;
@@ -139,7 +146,8 @@ fn shares(doc: &Doc<'_>, text: &Text, row: &str, in_summary: bool, facts: &mut F
         let whole = if row.is_empty() { sentence } else { row };
         let fractions = number::fractions(sentence);
         let percents = number::percents(sentence);
-        let noun = noun_of(sentence).or_else(|| noun_of(whole)).unwrap_or_default();
+        // A row of a table is named by its first cell.
+        let noun = if row.is_empty() { noun_of(sentence) } else { noun_of(whole) }.unwrap_or_default();
         for percent in &percents {
             if other_measure(sentence, &percent.range) || text.is_quoted(range.start + percent.range.start) {
                 continue;
@@ -148,7 +156,9 @@ fn shares(doc: &Doc<'_>, text: &Text, row: &str, in_summary: bool, facts: &mut F
             // "35 % of 11,770 sessions" names the whole and so the part.
             let of = pattern!(r"^\W{0,3}(?:of|from) (?:the |all |our |about |~|some )*(\d[\d,.]*(?:k\b)?)").captures(&sentence[percent.range.end..]);
             let whole_count = of.and_then(|f| number::parse(f[1].trim_end_matches(['.', ','])));
-            let own = noun_after(sentence, percent.range.end).unwrap_or_else(|| noun.clone());
+            let after = noun_after(sentence, percent.range.end);
+            let direct = after.is_some() && !in_timeline;
+            let own = after.unwrap_or_else(|| noun.clone());
             if own.is_empty() {
                 continue;
             }
@@ -158,21 +168,24 @@ fn shares(doc: &Doc<'_>, text: &Text, row: &str, in_summary: bool, facts: &mut F
                 part: near.map(|f| f.part),
                 whole: near.map(|f| f.whole).or(whole_count),
                 in_summary,
+                direct,
                 qualified: is_qualified(whole, sentence, &percent.range),
                 line: doc.source.place(text.source(range.start + percent.range.start)).line,
                 range: text.source_range(range.start + percent.range.start..range.start + percent.range.end),
-                sentence: if row.is_empty() { text.plain.clone() } else { whole.to_owned() },
+                sentence: whole.to_owned(),
             });
         }
     }
 }
 
+/// A moment or a subset: another figure elsewhere is no contradiction.
 fn is_qualified(whole: &str, sentence: &str, at: &Range<usize>) -> bool {
-    let start = crate::source::floor_boundary(sentence, at.start.saturating_sub(60));
-    let end = crate::source::floor_boundary(sentence, at.end + 60);
-    pattern!(r"(?i)\b(?:peak|mean|average|worst|at \d|by \d|after|until|down|up|rose|fell|from|to \d|then|first|last|per (?:second|minute|hour)|each|only|mobile|another|others?|remaining|rest|within|region|europe|cluster|shard|waited|failed|slower|retry|retri\w*|error rate|before|during|later|longer|more than|now|again)\b|→|->")
-        .is_match(&sentence[start..end])
-        || pattern!(r"(?i)\b(?:peak|mean|worst|before|after)\b").is_match(whole) && whole.len() < 200
+    let before = &sentence[crate::source::floor_boundary(sentence, at.start.saturating_sub(24))..at.start];
+    let after = &sentence[at.end..crate::source::floor_boundary(sentence, at.end + 24)];
+    pattern!(r"(?i)\b(?:from|to|by|under|below|over|above|until|another|further|remaining|other|up to|than|within)\W*$").is_match(before)
+        || pattern!(r"^\W*(?:→|->|to \d|then|at (?:the )?(?:peak|worst)|(?i:before|after|during|later|more|fewer|higher|lower))").is_match(after)
+        || pattern!(r"(?i)\b(?:peak|mean|average|worst|mobile|region|europe|shard|cluster|cpu|retr\w*|slower|per (?:second|minute|hour)|before|error rate|waited|of them|of those)\b").is_match(sentence)
+        || pattern!(r"(?i)\b(?:peak|mean|worst)\b").is_match(whole) && whole.len() < 200
 }
 
 fn nearest<'a>(fractions: &'a [Fraction], at: &Range<usize>) -> Option<&'a Fraction> {

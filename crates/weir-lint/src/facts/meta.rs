@@ -44,18 +44,29 @@ pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
             .find(&doc.all_words())
             .map(|m| m.as_str().to_owned())
     });
-    facts.severity = find(SEVERITY).map(said).or_else(|| loose_severity(doc));
-    facts.status = find(STATUS).map(said).or_else(|| loose_status(doc));
+    let like = |pattern: &regex::Regex| doc.fields.iter().filter(early).find(|f| pattern.is_match(&f.key) && stated(&f.value.plain) && f.value.plain.len() < 80);
+    facts.severity = find(SEVERITY).or_else(|| like(pattern!(r"^(?:severity|priority|sev)\b.{0,24}$"))).map(said).or_else(|| loose_severity(doc));
+    facts.status = find(STATUS).or_else(|| like(pattern!(r"^(?:status|state) of\b.{0,24}$"))).map(said).or_else(|| loose_status(doc));
     facts.authors = find(AUTHORS).map(|f| names(&f.value.plain)).unwrap_or_else(|| loose_authors(doc));
     facts.reviewed_by = REVIEWERS
         .iter()
         .find_map(|key| doc.fields.iter().find(|f| f.key == *key && stated(&f.value.plain) && f.value.plain.chars().any(char::is_alphabetic)))
         .map(|f| names(&f.value.plain))
         .unwrap_or_default();
+    let header = header(doc);
+    if facts.reviewed_by.is_empty() {
+        if let Some(found) = pattern!(r"(?i)\b(?:reviewed|approved) by ((?-i:[A-Z]|the |a )[^.\n|,]{1,60}?)(?: on \d| on [A-Z]|[.,\n|]|$)").captures(&header) {
+            facts.reviewed_by = names(&found[1]);
+        }
+    }
     facts.published = PUBLISHED
         .iter()
         .flat_map(|key| doc.fields.iter().filter(move |f| f.key == *key))
         .find_map(|f| clock::stamps(&f.value.plain).into_iter().find_map(|s| s.day?.date(doc.day.map(Date::year))));
+    if facts.published.is_none() {
+        let said = pattern!(r"(?i)\b(?:published|reviewed|written|report date)\b[^.\n|]{0,60}").find(&header);
+        facts.published = said.and_then(|m| clock::stamps(m.as_str()).into_iter().find_map(|s| s.day?.date(doc.day.map(Date::year))));
+    }
     if let Some(service) = find(SERVICES) {
         facts.service = Some(service.value.trimmed().to_owned()).filter(|s| s.len() < 120);
     }
@@ -331,23 +342,24 @@ pub(super) fn durations(doc: &Doc<'_>, facts: &mut Facts) {
             }
         }
     }
-    // Any length in the summary that equals end - start is the duration, whatever its words.
-    if out.is_empty() {
-        if let Some(computed) = facts.computed_duration() {
-            for (i, block) in doc.blocks() {
-                if !(doc.about[i].any(&parts) || doc.about[i].is_empty()) {
-                    continue;
-                }
-                for text in block.texts() {
-                    for span in duration::spans(&text.plain) {
-                        if span.length.as_secs() >= 30 && span.agrees_with(computed) {
-                            let range = text.source_range(span.range.clone());
-                            out.push((span, Said::new(doc, &text.plain, range)));
-                        }
+    // Any length in the summary that equals end less start is the duration, whatever its words.
+    if let Some(computed) = facts.computed_duration() {
+        for (i, block) in doc.blocks() {
+            if block.quoted || !(doc.about[i].any(&parts) || doc.about[i].is_empty()) {
+                continue;
+            }
+            for text in block.texts() {
+                for span in duration::spans(&text.plain) {
+                    let range = text.source_range(span.range.clone());
+                    let known = out.iter().any(|(_, said)| said.range == range);
+                    if span.length.as_secs() >= 30 && span.agrees_with(computed) && !known {
+                        out.push((span, Said::new(doc, &text.plain, range)));
                     }
                 }
             }
         }
+        // The one that is right speaks for the report; where none is, the first.
+        out.sort_by_key(|(span, _)| !span.agrees_with(computed));
     }
     out.retain(|(span, _)| span.length.as_millis() > 0);
     facts.duration = out.first().map(|(span, _)| span.clone());
@@ -366,7 +378,7 @@ fn whole_incident(text: &str, range: &Range<usize>) -> bool {
         || pattern!(r"(?i)^\s*(?:in total|in all|altogether|end to end|from (?:start|onset|first) to)").is_match(after)
         || pattern!(r"(?i)\bfor(?: about| approximately| roughly| around| nearly| almost| just over| just under| some|\s|~|≈|\*)*$").is_match(before)
             && pattern!(r"(?i)\b(?:users?|customers?|requests?|service|dashboard|checkout|pages?|api|was|were|unavailable|failed|slow|degraded|could not)\b[^.;]{0,90}\bfor(?: about| approximately| roughly| around| nearly| almost| just over| just under| some|\s|~|≈|\*)*$").is_match(before_sentence(text, range.start))
-            && !pattern!(r"(?i)\b(?:watched|held|stable|stayed|monitored|waited|below|under|without|quiet|each|every|timeout|at least|up to|alert|observed|ran|steady)\b[^.;]{0,60}\bfor[^.;]{0,20}$").is_match(before_sentence(text, range.start))
+            && !pattern!(r"(?i)\b(?:watched|held|stable|stayed|monitored|wait\w*|asks?|below|under|without|quiet|each|every|timeout|at least|up to|alert|observed|ran|steady)\b[^.;]{0,60}\bfor[^.;]{0,20}$").is_match(before_sentence(text, range.start))
 }
 
 fn before_sentence(text: &str, at: usize) -> &str {

@@ -90,6 +90,9 @@ pub struct Row {
     /// A zone is known.
     #[serde(skip)]
     pub has_zone: bool,
+    /// For order and distance only: the clock, read as UTC on some day where zone or day is unknown.
+    #[serde(skip)]
+    pub order: Option<Timestamp>,
     /// A table with a column for evidence.
     #[serde(skip)]
     pub line_text: String,
@@ -105,6 +108,8 @@ struct Raw<'a> {
     range: Range<usize>,
     day: Option<Date>,
     zone: Option<Zone>,
+    /// What stands in a column for sources.
+    source: Option<String>,
 }
 
 /// Reads the rows, in the order of the text.
@@ -120,7 +125,51 @@ pub(super) fn rows(doc: &Doc<'_>) -> Vec<Row> {
             raws = stamped;
         }
     }
+    if raws.iter().filter(|raw| raw.stamp.is_some()).count() < 2 {
+        let told = prose_rows(doc);
+        if told.len() >= 3 {
+            raws = told;
+        }
+    }
     finish(doc, raws)
+}
+
+/// A timeline that is told in paragraphs: each sentence with a clock is a row.
+fn prose_rows<'a>(doc: &'a Doc<'_>) -> Vec<Raw<'a>> {
+    let mut out = Vec::new();
+    for (_, block) in doc.about_any(&[Part::Timeline]) {
+        if !matches!(block.kind, Kind::Para | Kind::Item { .. }) || block.quoted {
+            continue;
+        }
+        let text = &block.text;
+        let mut start = 0;
+        let cuts: Vec<usize> = pattern!(r"[.;]\s+").find_iter(&text.plain).map(|m| m.end()).chain([text.plain.len()]).collect();
+        for end in cuts {
+            let sentence = text.part(start..end);
+            start = end;
+            let stamp = clock::stamps(&sentence.plain).into_iter().find(|s| s.time.is_some());
+            if let (Some(stamp), true) = (stamp, out.len() < ROWS_MAX) {
+                out.push(Raw {
+                    stamp_range: sentence.source_range(stamp.range.clone()),
+                    stamp: Some(stamp),
+                    offset: None,
+                    range: sentence.whole(),
+                    says: sentence,
+                    more: Vec::new(),
+                    day: None,
+                    zone: None,
+                    source: None,
+                });
+            } else if let Some(last) = out.last_mut() {
+                let last: &mut Raw<'_> = last;
+                // The source often stands in the sentence after.
+                last.says.push(" ", 0..0);
+                let words = sentence.plain.clone();
+                last.says.push(&words, sentence.whole());
+            }
+        }
+    }
+    out
 }
 
 fn collect<'a>(doc: &'a Doc<'_>, wanted: impl Fn(usize) -> bool) -> Vec<Raw<'a>> {
@@ -168,6 +217,7 @@ fn collect<'a>(doc: &'a Doc<'_>, wanted: impl Fn(usize) -> bool) -> Vec<Raw<'a>>
                             range: block.range.clone(),
                             day,
                             zone: None,
+                            source: None,
                         });
                         last_item = Some(depth);
                     }
@@ -191,6 +241,7 @@ fn collect<'a>(doc: &'a Doc<'_>, wanted: impl Fn(usize) -> bool) -> Vec<Raw<'a>>
                             range: block.range.clone(),
                             day,
                             zone: None,
+                            source: None,
                         });
                         last_item = Some(depth);
                     }
@@ -231,6 +282,7 @@ fn raw<'a>(text: &Text, stamp: Stamp, day: Option<Date>, block: &'a Block) -> Ra
         range: block.range.start..block.text.whole().end,
         day,
         zone: None,
+        source: None,
     }
 }
 
@@ -287,7 +339,18 @@ fn table_rows<'a>(table: &'a crate::tree::Table, day: Option<Date>, out: &mut Ve
     if stamped(column) * 2 < table.rows.len().max(1) && offsets * 2 < table.rows.len().max(1) {
         return;
     }
+    // A table of numbers beside a chart is no timeline.
+    let told = table.rows.iter().filter(|row| row.cells.iter().enumerate().any(|(c, cell)| c != column && pattern!(r"[A-Za-z]{2,}").find_iter(&cell.plain).count() >= 2)).count();
+    if told * 2 < table.rows.len() {
+        return;
+    }
     let zone = table.head.cells.get(column).and_then(|cell| zone::declared(&cell.plain).map(|z| z.0));
+    // A column of sources, by its name; or the last of three without names, where it is short.
+    let named = (0..columns).find(|c| {
+        pattern!(r"(?i)\b(?:evidence|sources?|see|links?|where|references?|refs?|data|proof|log|graph|seen in|from)\b").is_match(&table.head.cells[*c].plain)
+    });
+    let unnamed = table.head.cells.iter().all(Text::is_blank) && columns >= 3;
+    let sources = named.filter(|c| *c != column).or(unnamed.then_some(columns - 1));
     for row in &table.rows {
         if out.len() >= ROWS_MAX {
             return;
@@ -316,7 +379,11 @@ fn table_rows<'a>(table: &'a crate::tree::Table, day: Option<Date>, out: &mut Ve
         if stamp.is_none() && offset.is_none() && says.is_blank() {
             continue;
         }
-        out.push(Raw { stamp, offset, stamp_range, says, more, range: row.range.clone(), day, zone: zone.clone() });
+        let source = sources
+            .and_then(|c| row.cells.get(c))
+            .map(|cell| cell.trimmed().to_owned())
+            .filter(|cell| !super::actions::none_like(cell));
+        out.push(Raw { stamp, offset, stamp_range, says, more, range: row.range.clone(), day, zone: zone.clone(), source });
     }
 }
 
@@ -333,6 +400,9 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
         .and_then(|field| clock::stamps(&field.value.plain).into_iter().find(|s| s.time.is_some()))
         .and_then(|stamp| stamp.at(doc.day, doc.zone.as_ref().map(|z| &z.0).or(Some(&Zone::Utc))));
     let lent = common_zone(&raws);
+    let header = header_zone(doc);
+    let some_day = Date::constant(2000, 1, 3);
+    let mut other_day = doc.day.unwrap_or(some_day);
     let mut heading = None;
     for raw in raws {
         if raw.day.is_some() && raw.day != heading {
@@ -340,7 +410,7 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
             day = raw.day;
             last_time = None;
         }
-        let zone = raw.zone.as_ref().or(doc.zone.as_ref().map(|z| &z.0)).or(lent.as_ref());
+        let zone = raw.zone.as_ref().or(doc.zone.as_ref().map(|z| &z.0)).or(lent.as_ref()).or(header.as_ref());
         let own_day = raw.stamp.as_ref().and_then(|s| s.day);
         if let Some(own) = own_day.and_then(|own| own.date(day.or(doc.day).map(Date::year))) {
             day = Some(own);
@@ -352,6 +422,7 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
             let midnight = crossed_midnight(last, now);
             if midnight {
                 day = day.and_then(|d: Date| d.tomorrow().ok());
+                other_day = other_day.tomorrow().unwrap_or(other_day);
             }
         }
         let mut at = raw.stamp.as_ref().and_then(|stamp| {
@@ -361,6 +432,10 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
         if let (Some(offset), Some(onset)) = (raw.offset, onset) {
             at = onset.checked_add(offset).ok();
         }
+        let order = at.or_else(|| {
+            let bare = Stamp { day: None, ..raw.stamp.clone()? };
+            bare.at(Some(day.unwrap_or(other_day)), zone.or(Some(&Zone::Utc)))
+        });
         if time.is_some() {
             last_time = time;
         }
@@ -375,6 +450,7 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
         let tags = tags(&words);
         out.push(Row {
             at,
+            order,
             tag: main_tag(&tags),
             tags,
             evidence: evidence(&raw, &words),
@@ -404,6 +480,18 @@ fn common_zone(raws: &[Raw<'_>]) -> Option<Zone> {
     let mut zones = raws.iter().filter_map(|raw| raw.stamp.as_ref()?.zone.clone());
     let first = zones.next()?;
     zones.all(|zone| zone == first).then_some(first)
+}
+
+/// The zone of the header's start, where the rows name none.
+fn header_zone(doc: &Doc<'_>) -> Option<Zone> {
+    let early = |i: usize| doc.about[i].any(&[Part::Summary, Part::Impact, Part::Metadata]) || doc.about[i].is_empty();
+    let front = doc.tree.front.iter().map(|f| &f.value);
+    let blocks = doc.blocks().filter(|(i, _)| early(*i)).flat_map(|(_, b)| b.texts());
+    front
+        .chain(blocks)
+        .take(400)
+        .flat_map(|text| clock::stamps(&text.plain))
+        .find_map(|stamp| stamp.zone)
 }
 
 /// Marks that only make sense in order: what is done before impact is no mitigation.
@@ -456,7 +544,18 @@ pub(crate) fn tags(words: &str) -> Vec<Tag> {
 
 /// What leads from a row to evidence.
 fn evidence(raw: &Raw<'_>, words: &str) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
+    let mut out: Vec<String> = raw.source.iter().cloned().collect();
+    // "(deploy log 55810)", "(capture 9)": a few words in parentheses at the end are its source,
+    // unless they only say what the row marks.
+    for text in std::iter::once(&raw.says).chain(raw.more.iter().copied()) {
+        if let Some(found) = pattern!(r"\(([^()]{3,48})\)\W*$").captures(text.plain.trim_end()) {
+            let inner = &found[1];
+            let mark = pattern!(r"(?i)^(?:trigger|impact\b.*|detect\w*|ack\w*|identif\w*|mitigat\w*|resolv\w*|escalat\w*|onset|start\w*|end\w*|all|approx\w*|about|update|utc|local.*|[+−-]?\d+\s?(?:min|h|s|minutes|hours)?|\d+ min\w*|.*\bteam)$").is_match(inner);
+            if !mark && inner.split_whitespace().count() <= 6 {
+                out.push(inner.to_owned());
+            }
+        }
+    }
     let texts = std::iter::once(&raw.says).chain(raw.more.iter().copied());
     for text in texts {
         out.extend(text.links.iter().map(|l| l.to.clone()));

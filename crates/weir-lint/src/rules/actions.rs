@@ -21,17 +21,31 @@ fn each(cx: &Cx<'_>, lacking: &[&Action], what: &str, fix: &str) -> Vec<Hit> {
     lacking.iter().map(|a| Hit::new(a.range.clone(), format!("\"{}\" has no {what}", short(a)).replace("no an ", "no ").replace("no a ", "no ")).fix(fix)).collect()
 }
 
+/// A report that is not reviewed yet may leave owner and date to its review, where it says so: "open
+/// question" is honest, "TBD" is a blank.
+fn asked(cx: &Cx<'_>, action: &Action) -> bool {
+    let settled = cx.facts.status.as_ref().is_some_and(|s| pattern!(r"(?i)\b(?:reviewed|closed|final|complete\w*|published|approved)\b").is_match(&s.says));
+    !settled && pattern!(r"(?i)\bopen question\b").is_match(&action.words)
+}
+
+fn of_actions(n: usize) -> String {
+    if n == 1 { "this action".to_owned() } else { format!("these {n} actions") }
+}
+
 pub(super) fn owners(cx: &Cx<'_>) -> Vec<Hit> {
-    let lacking: Vec<&Action> = cx.facts.actions.iter().filter(|a| a.owner.is_none()).collect();
-    each(cx, &lacking, "an owner", "`owner: <person, team or role>`")
+    let (open, lacking): (Vec<&Action>, Vec<&Action>) = cx.facts.actions.iter().filter(|a| a.owner.is_none()).partition(|a| asked(cx, a));
+    let mut out = each(cx, &lacking, "an owner", "`owner: <person, team or role>`");
+    out.extend(open.first().map(|a| Hit::ask(a.range.clone(), format!("who owns {}?", of_actions(open.len())))));
+    out
 }
 
 pub(super) fn due_dates(cx: &Cx<'_>) -> Vec<Hit> {
     let end = cx.facts.clocks.ended.as_ref().and_then(|c| c.at).map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date()).or(cx.facts.day);
     // "done with date", and forms of a date that are none we can compute with ("end of Q3 2026").
     let dated = |a: &Action| a.due.is_some() || a.due_says.as_deref().is_some_and(|says| pattern!(r"(?i)\bq[1-4]\b|\bweek\b|\bsprint\b|\bend of\b|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*\b|\d{1,2}[-/.]\d{1,2}|\bwithin \d|\bin \d").is_match(says));
-    let lacking: Vec<&Action> = cx.facts.actions.iter().filter(|a| !dated(a) && !(a.done && a.words.chars().any(|c| c.is_ascii_digit()) && has_date(a))).collect();
-    let mut out = each(cx, &lacking, "a due date", "`due: <date after the end of the incident>`");
+    let (open, lacking): (Vec<&Action>, Vec<&Action>) = cx.facts.actions.iter().filter(|a| !dated(a) && !(a.done && a.words.chars().any(|c| c.is_ascii_digit()) && has_date(a))).partition(|a| asked(cx, a));
+    let mut out: Vec<Hit> = open.first().map(|a| Hit::ask(a.range.clone(), format!("by when {} done?", if open.len() == 1 { "is this action".to_owned() } else { format!("are {} actions", open.len()) }))).into_iter().collect();
+    out.extend(each(cx, &lacking, "a due date", "`due: <date after the end of the incident>`"));
     if let Some(end) = end {
         for action in &cx.facts.actions {
             if let Some(due) = action.due.filter(|due| *due < end && !action.done) {
@@ -58,7 +72,7 @@ fn work(action: &Action) -> String {
     bare.trim().to_owned()
 }
 
-const VAGUE: &str = r"explor\w*|investigat\w*|improv\w*|enhanc\w*|ensur\w*|consider\w*|look(?:ing)? (?:into|at)|think(?:ing)? about|review(?:ing)?|evaluat\w*|assess\w*|continu\w*|regular(?:ly)?|be (?:more )?\w+|stay\w*|try|work on|strengthen\w*|optimi[sz]\w*|discuss\w*|research\w*|study|strive|aim|encourage|promote|foster|increase awareness|raise awareness|revisit|examine|analy[sz]e|monitor(?: \w+)? (?:more )?(?:closely|carefully|continuously|proactively)|proactively|keep (?:an eye|monitoring)|make sure|better|more|conduct regular|periodic\w*|develop a (?:better|more)|follow best practices|understand|determine|identify|clarify|implement (?:advanced|better|improved|robust|proper|comprehensive)|permanently adjust|conduct (?:training|sessions|a review)|train\w*|remind|educate|streamline|harden";
+const VAGUE: &str = r"explor\w*|investigat\w*|improv\w*|enhanc\w*|ensur\w*|consider\w*|look(?:ing)? (?:into|at)|think(?:ing)? about|review(?:ing)?|evaluat\w*|assess\w*|continu\w*|regular(?:ly)?|be (?:more )?\w+|stay\w*|try|work on|strengthen\w*|optimi[sz]\w*|discuss\w*|research\w*|study|strive|aim|encourage|promote|foster|increase awareness|raise awareness|revisit|examine|analy[sz]e|monitor(?: \w+)? (?:more )?(?:closely|carefully|continuously|proactively)|proactively|keep (?:an eye|monitoring)|make sure|better|more|conduct regular|periodic\w*|develop a (?:better|more)|follow best practices|understand|determine|identify|clarify|implement (?:advanced|better|improved|robust|proper|comprehensive)|permanently adjust|conduct (?:training|sessions|a review)|streamline|harden";
 
 pub(super) fn bounded(cx: &Cx<'_>) -> Vec<Hit> {
     static LEADS: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| regex::Regex::new(&format!(r"(?i)^(?:we (?:will|should|plan to|need to|are going to|must) |to |the \w+ team (?:will|to) |will |please )?(?:{VAGUE})\b")).expect("a fixed pattern"));
@@ -180,6 +194,7 @@ pub(super) fn mapped(cx: &Cx<'_>) -> Vec<Hit> {
         }
     }
     escalation(cx, &action_words, &mut out);
+    delays(cx, &action_words, &mut out);
     unfounded(cx, &mut out);
     out
 }
@@ -204,6 +219,32 @@ fn escalation(cx: &Cx<'_>, action_words: &str, out: &mut Vec<Hit>) {
     }
 }
 
+/// Time that was lost to a thing that no action speaks of: an old phone list, a missing key.
+fn delays(cx: &Cx<'_>, action_words: &str, out: &mut Vec<Hit>) {
+    let lost = pattern!(r"(?i)\b(?:lost|nobody could|no one could|could not (?:find|reach)|before (?:any(?:one|body)|somebody|someone)|until (?:somebody|someone|the right)|out of date|was not in the|find out who|who was on duty|phoned around|went by until|reached? (?:the )?(?:right|wrong)|waited? for (?:a|the|an) (?:password|key|approval|permission|access|person|owner|answer))\b");
+    let known = stems(action_words);
+    for (i, block) in cx.doc.blocks() {
+        if block.quoted || block.is_head() || cx.doc.about[i].any(&[Part::Impact]) || cx.doc.about[i].is(Part::Actions) && !matches!(block.kind, crate::tree::Kind::Para) {
+            continue;
+        }
+        for text in block.texts() {
+            for sentence in text.plain.split_inclusive(['.', ';']) {
+                let long = duration::spans(sentence).into_iter().find(|s| s.length.as_secs() >= 20 * 60);
+                let (Some(long), true) = (long, lost.is_match(sentence)) else { continue };
+                let own = stems(&pattern!(r"(?i)\b(?:because|since|until|nobody|somebody|someone|anyone|could|minutes?|hours?)\b").replace_all(sentence, " "));
+                let pointed = pattern!(r"(?i)\bactions? \d|\bA\d\b|see (?:action|below)").is_match(sentence);
+                if own.len() >= 2 && own.is_disjoint(&known) && !pointed {
+                    let at = text.plain.find(sentence).unwrap_or(0);
+                    out.push(
+                        Hit::new(text.source_range(at..at + sentence.trim_end().len()), format!("{} were lost to this, and no action speaks of it", duration::say(long.length)))
+                            .fix("add an action for it, or say: won't do, because …"),
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// An action against a cause that nothing in the report shows (slow queries, where none was seen).
 fn unfounded(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     let causes = cx.doc.words_about(&[Part::Cause, Part::Timeline, Part::Factors, Part::Trigger, Part::Resolution, Part::FalseLeads, Part::WentWrong, Part::Summary]).to_lowercase();
@@ -221,7 +262,7 @@ pub(super) fn types_and_ends(cx: &Cx<'_>) -> Vec<Hit> {
         return Vec::new();
     }
     let mut out = Vec::new();
-    let ends = actions.iter().any(measurable) || actions.iter().any(|a| pattern!(r"(?i)\b(?:test|drill|alert|page)\b[^.]{0,80}\b(?:when|if|before|after|fails?|for|reach\w*|more than|above|below)\b").is_match(&a.says));
+    let ends = actions.iter().any(measurable) || actions.iter().any(|a| pattern!(r"(?i)^\W*(?:add (?:an? )?)?(?:alert|page|notify|fail|refuse|reject|stop)\b[^.]{0,80}\b(?:when|if|before|after|for|reach\w*|more than|above|below|that)\b").is_match(&a.says));
     if !ends {
         let all = actions.len();
         let firsts: Vec<&Action> = actions.iter().filter(|a| !concrete(&work(a))).collect();

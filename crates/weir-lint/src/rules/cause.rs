@@ -22,10 +22,10 @@ fn figures(words: &str) -> usize {
     pattern!(r"\d[\d.,]*").find_iter(&bare).count()
 }
 
-/// A change that came from outside of the mechanism: a release, a setting, a campaign, a limit that
-/// was set once.
+/// A change, a choice or an omission that came before: a release, a setting, a campaign, a limit
+/// that was set once.
 fn change(words: &str) -> bool {
-    pattern!(r"(?i)\b(?:deploy\w*|release\w*|roll(?:ed)?[ -]?out|merge\w*|migrat\w*|upgrad\w*|config\w*|commit\b|feature flag|flag\b|campaign|newsletter|e?mail\b|batch|backfill|cron|import|schedul\w*|expir\w*|certificate|index\b|query\b|quer(?:y|ies) without|retr(?:y|ies)|default\w*|hard-?cod\w*|was (?:set|chosen|written|added|removed|changed|introduced)|were (?:set|chosen|written|added|removed|changed|introduced)|had been|since (?:january|february|march|april|may|june|july|august|september|october|november|december|the|last|20\d\d|version)|failover|maintenance|restart\w*|vendor|provider|third[- ]party|partner|firmware|patch\w*|dependency|library|driver|schema|transaction|lock\w*|leak\w*|never (?:closed|returned|released|freed)|assum\w*|cache\w*|ttl|rotat\w*|dns|route\w*)\b").is_match(words)
+    pattern!(r"(?i)\b(?:deploy\w*|(?:the|this|that|a|new|of|in) releases?|released|release \d|roll(?:ed)?[ -]?out|merged?|migration|upgraded?|configuration (?:change|file|release)|config (?:change|release|file)|commit \w+|feature flag|campaign|newsletter|mail to|batch size|backfill|cron|import(?:ed)?|expir\w*|certificate|hard-?coded|(?:was|were|is|are|had been|been) (?:\w+ )?(?:set|chosen|written|added|removed|changed|introduced|replaced|moved|renamed|switched|reduced|enabled|left out|renewed|built|sized|copied|applied|given|locked|started|closed|deleted)|since (?:january|february|march|april|may|june|july|august|september|october|november|december|the (?:move|last|upgrade|release|migration)|20\d\d|version)|never (?:closed|returned|released|freed|drops?|asked|cleaned|removed)|no longer|locks? (?:each|every|a|the)|leak(?:ed|s|ing)?|retr(?:y|ies)|without (?:a |an |any )?(?:limit|timeout|jitter|index|pause|bound)|no (?:limit|timeout|jitter|index|bound|upper)|default (?:of|is|was|applied)|turned off|needs an? exclusive)\b").is_match(words)
 }
 
 pub(super) fn not_a_mechanism(cx: &Cx<'_>) -> Vec<Hit> {
@@ -37,8 +37,10 @@ pub(super) fn not_a_mechanism(cx: &Cx<'_>) -> Vec<Hit> {
     }
     let prose: String = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let because = pattern!(r"(?i)\b(?:because|since|due to the fact|as a result of (?:a|the) (?:change|deploy|release)|after (?:the|a|an|we)|introduced|so that|which meant|meant that|therefore|every time|whenever)\b").is_match(&prose);
-    let count = figures(&prose);
-    let backed = count >= 2 || change(&strip_symptoms(&prose)) && (count >= 1 || because || prose.split_whitespace().count() >= 45) || count >= 1 && because;
+    // Lengths of time tell how long it took, not why it came to it.
+    let count = figures(&pattern!(r"(?i)\d[\d.,]*\s?(?:h|hours?|min|minutes?|days?)\b").replace_all(&prose, " "));
+    let changed = change(&strip_symptoms(&prose));
+    let backed = count >= 2 && (changed || because || compares(&prose)) || changed && (count >= 1 || because || prose.split_whitespace().count() >= 30);
     if backed {
         return out;
     }
@@ -59,6 +61,11 @@ pub(super) fn not_a_mechanism(cx: &Cx<'_>) -> Vec<Hit> {
         out.push(Hit::new(block.range.clone(), format!("\"{said}\" is how it failed; nothing says why it came to that")).fix(fix));
     }
     out
+}
+
+/// Need against supply: "need 26, there were 20", "from 600/s to 1,140/s".
+fn compares(prose: &str) -> bool {
+    pattern!(r"(?i)\b(?:need\w*|where|against|instead of|than|usual\w*|before|from \d[^.]{0,30} to \d|of only|but|while)\b|×|→").is_match(prose)
 }
 
 /// "Database connection pool" and "query" in the description of what users saw are no change.
@@ -120,7 +127,13 @@ pub(super) fn backed(cx: &Cx<'_>) -> Vec<Hit> {
                 || !number::percents(&text.plain).is_empty()
                 || duration::spans(&text.plain).iter().any(|s| s.length.as_secs() < 600 && text.plain[s.range.clone()].starts_with(|c: char| c.is_ascii_digit()))
                 || pattern!(r"(?i)\b\d[\d,.]*\s?(?:/s|per second|per minute|rps|qps|tps|connections?|requests?|clients?|sessions?|servers?|rows?|[kmgt]i?b\b|threads?|locks?|queries|transactions?|messages?|workers?|users?|pods?|replicas?|entries|retries|times\b|jobs?|files?|inodes|records?|events?|nodes?|buckets?|partitions?|keys?|calls?)").is_match(&text.plain);
-            proof |= linked || mark || query || measured;
+            // A count in the analysis that is no clock, date or id: "holds 12,600 quotes".
+            let counted = cause && {
+                let bare = bare_of_stamps(&text.plain);
+                pattern!(r"\d{1,3}(?:,\d{3})+|\b\d{3,}\b|\b\d+\.\d+\b").is_match(&bare)
+                    || pattern!(r"(?i)\b(?:log|graph|dashboard|trace|dump|metric|query|table|capture|profile)s?\b").is_match(&bare) && pattern!(r"\b\d+\b").is_match(&bare)
+            };
+            proof |= linked || mark || query || measured || counted;
         }
     }
     if proof {
@@ -140,6 +153,15 @@ pub(super) fn backed(cx: &Cx<'_>) -> Vec<Hit> {
     out
 }
 
+/// Without clocks, dates and ids.
+fn bare_of_stamps(text: &str) -> String {
+    let mut bare = text.to_owned();
+    for stamp in crate::words::clock::stamps(text).into_iter().rev() {
+        bare.replace_range(stamp.range.clone(), &" ".repeat(stamp.range.len()));
+    }
+    pattern!(r"\b[A-Z]{2,}-?\d+\b|\b20\d\d\b").replace_all(&bare, " ").into_owned()
+}
+
 fn last_cause_passage(cx: &Cx<'_>) -> Option<std::ops::Range<usize>> {
     cx.doc
         .blocks()
@@ -153,7 +175,7 @@ pub(super) fn sized_resource(cx: &Cx<'_>) -> Vec<Hit> {
     let resource = pattern!(r"(?i)\b(?:(?:connection |thread |worker )?pools?(?: size)?|connections?|max_connections|memory|heap|disk(?: space)?|cpus?|threads?|workers?|replicas?|queues?|file descriptors?|inodes?|shards?|quota|bandwidth|storage|volume|partitions?|capacity|tablespace|buffers?)\b");
     let short = pattern!(r"(?i)\b(?:exhaust\w*|full|ran out|run out|out of|saturat\w*|insufficient|too small|undersized|limit\w*|in use|maxed|at (?:its|the) (?:limit|max\w*|ceiling)|filled|fills|starv\w*|shortage|increas\w*|rais\w*|enlarg\w*|resiz\w*|scal(?:e|ed|ing)|doubled|bump\w*|expand\w*|extend\w*|grew|grow\w*|inadequate|overflow\w*|backlog|depth)\b");
     let mut concerns = None;
-    let mut sizes = false;
+    let (mut sizes, mut before_and_after) = (false, false);
     let mut changed: Option<(std::ops::Range<usize>, bool)> = None;
     let parts = [Part::Summary, Part::Impact, Part::Timeline, Part::Cause, Part::Trigger, Part::Factors, Part::Resolution, Part::Recovery, Part::Response, Part::Detection, Part::FalseLeads, Part::Evidence];
     for (i, block) in doc.blocks() {
@@ -170,23 +192,28 @@ pub(super) fn sized_resource(cx: &Cx<'_>) -> Vec<Hit> {
                 let bare = pattern!(r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?|\d{4}-\d{2}-\d{2}|\b[A-Z]+-?\d+\b|\[[A-Z]?\d+\]").replace_all(sentence, " ");
                 let n = pattern!(r"\b\d[\d,.]*\b").find_iter(&bare).count();
                 sizes |= n >= 2 || n == 1 && pattern!(r"(?i)\b\d[\d,]* (?:of|out of|/)|\d\s?%|→|\bof \d").is_match(&bare);
+                let whole = pattern!(r"(?i)\b\d[\d,.]*\s?(?:[kmgt]i?b )?(?:of|out of|→|->) \d|\bfrom \d[\d,.]*\s?\w* to \d|\d[\d,.]*\s?(?:\w+ )?(?:used )?before\b").is_match(&bare);
+                before_and_after |= whole;
                 if short.is_match(sentence) && central && concerns.is_none() && near(sentence, resource, short) {
                     concerns = Some(text.whole());
                 }
             }
-            let grown = pattern!(r"(?i)\b(?:increas\w*|rais\w*|enlarg\w*|resiz\w*|bump\w*|doubled|expand\w*|adjust\w*) (?:the |its |our |database |connection |max\w* |maximum |\w+'?s )*(?:connection )?(?:pool(?: size)?|max_connections|memory(?: limit)?|heap|disk|replicas?|workers?|threads?)\b");
-            if let Some(found) = grown.find(words) {
+            let grown = pattern!(r"(?i)\b(?:increas\w*|rais\w*|enlarg\w*|resiz\w*|bump\w*|doubled|expand\w*|adjust\w*) (?:the |its |our |database |connection |max\w* |maximum |\w+'?s )*(?:connection )?(?:pool(?: size)?|max_connections|memory(?: limit)?|heap|disk|replicas?|workers?|threads?|consumers?)\b|\b(?:pools?(?: size)?|limit|memory|heap|disk|replicas?|workers?|threads?|consumers|volume|capacity|servers) (?:was |were |is |are |had been |has been )(?:\w+ly )?(?:increased|raised|enlarged|resized|doubled|expanded|made (?:larger|bigger))\b|\b(?:gets?|got|given|gave|had) (?:\w+ )?(?:more memory|a larger heap|more (?:disk|capacity|threads|workers|connections)|bigger)\b|\bmore memory\b|\bpool gets bigger\b|\bdisk (?:was )?made bigger\b");
+            if doc.about[i].any(&[Part::Timeline, Part::Resolution, Part::Recovery, Part::Response, Part::Summary, Part::Cause]) {
+              if let Some(found) = grown.find(words) {
                 let rest = &words[found.end()..crate::source::floor_boundary(words, found.end() + 60)];
                 let both = pattern!(r"(?i)\bfrom [^.]{0,20}\d[^.]{0,24}\bto [^.]{0,12}\d|\d[\d,]*\s?(?:[A-Za-z]+\s)?(?:→|->)\s?\d").is_match(rest) || pattern!(r"(?i)\d[\d,]*\s?(?:→|->)\s?\d").is_match(words);
                 match &mut changed {
                     Some((_, ok)) => *ok |= both,
                     None => changed = Some((text.source_range(found.range()), both)),
                 }
+              }
             }
         }
         if let Some(table) = &block.table {
             // A table of the resource before, during and after.
             let head = table.head.cells.iter().map(|c| c.plain.to_lowercase()).collect::<Vec<_>>().join(" ");
+            before_and_after |= head.contains("before");
             sizes |= head.contains("before") && table.rows.iter().any(|r| r.cells.iter().any(|c| resource.is_match(&c.plain)));
             for row in &table.rows {
                 let line = row.cells.iter().map(|c| c.plain.as_str()).collect::<Vec<_>>().join(" ");
@@ -196,7 +223,7 @@ pub(super) fn sized_resource(cx: &Cx<'_>) -> Vec<Hit> {
     }
     let fix = "give its size and its use before, during and after: `pool 20 → 34, in use 20 of 20, 141 waiting`";
     match (&concerns, &changed) {
-        (_, Some((range, false))) if !sizes => {
+        (_, Some((range, false))) if !(sizes && before_and_after) => {
             let mut out = vec![Hit::new(range.clone(), "the size was changed, but not from what to what").fix(fix)];
             if let Some(row) = cx.facts.row(Tag::Identified).filter(|r| resource.is_match(&r.line_text)) {
                 out.push(Hit::new(row.range.clone(), "the resource that ran short is not quantified").fix(fix));

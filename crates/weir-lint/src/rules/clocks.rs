@@ -7,6 +7,7 @@ use crate::facts::part::Part;
 use crate::facts::{Clock, Tag};
 use crate::words::duration;
 use crate::words::pattern;
+use crate::words::zone::{self, Zone};
 
 pub(super) fn start_and_end(cx: &Cx<'_>) -> Vec<Hit> {
     let clocks = &cx.facts.clocks;
@@ -14,6 +15,8 @@ pub(super) fn start_and_end(cx: &Cx<'_>) -> Vec<Hit> {
     let place = cx.doc.place_of(&[Part::Summary, Part::Impact]);
     for (name, clock) in [("start", &clocks.started), ("end", &clocks.ended)] {
         match clock {
+            // What is still going on has no end yet, and says so.
+            None if name == "end" && ongoing(cx) => {}
             None => out.push(
                 Hit::new(place.clone(), format!("the {name} of the impact can't be found"))
                     .fix(format!("state it with date, time and zone: `{}: 2026-01-31 14:00 UTC`", if name == "start" { "Start" } else { "End" })),
@@ -30,6 +33,12 @@ pub(super) fn start_and_end(cx: &Cx<'_>) -> Vec<Hit> {
     out
 }
 
+/// The report says that it isn't over.
+fn ongoing(cx: &Cx<'_>) -> bool {
+    let status = cx.facts.status.as_ref().is_some_and(|s| pattern!(r"(?i)^\W*(?:open|acknowledged|ongoing|investigating|identified|monitoring|mitigated|active)\b").is_match(&s.says));
+    status || pattern!(r"(?i)\bnot (?:yet )?(?:resolved|over|recovered)(?: yet)?\b|\bstill (?:ongoing|open|going on)\b|\bongoing\b").is_match(&cx.doc.words_about(&[Part::Summary, Part::Impact]))
+}
+
 fn one(cx: &Cx<'_>, name: &str, clock: &Clock, out: &mut Vec<Hit>) {
     let written = cx.doc.source.slice(clock.range.clone()).to_owned();
     if !clock.has_date {
@@ -40,7 +49,12 @@ fn one(cx: &Cx<'_>, name: &str, clock: &Clock, out: &mut Vec<Hit>) {
                 .fix("write UTC times, or say once: `All times are UTC.`"),
         );
     } else if let Some(zone) = &clock.named_zone {
-        if cx.doc.zone.as_ref().is_some_and(|(declared, _)| declared.name() == *zone) {
+        // "EDT, UTC-04:00" said once for all times explains the name.
+        let declared = cx.doc.zone.as_ref().is_some_and(|(declared, _)| {
+            let offset = |z: &Zone| z.offset_at(jiff::civil::date(2024, 1, 15).at(12, 0, 0, 0));
+            declared.name() == *zone || declared.is_explicit() && zone::parse(zone).is_some_and(|own| offset(&own) == offset(declared))
+        });
+        if declared {
             return;
         }
         let hit = Hit::new(clock.range.clone(), format!("the {name} \"{written}\" is in {zone}: readers elsewhere must look up what that is"));
@@ -139,25 +153,56 @@ fn rows(cx: &Cx<'_>) -> Vec<Duration> {
 }
 
 pub(super) fn excluded_time(cx: &Cx<'_>) -> Vec<Hit> {
-    let Some(wall) = cx.facts.computed_duration() else { return Vec::new() };
-    let words = cx.doc.words_about(&[Part::Summary, Part::Impact, Part::Metadata]) + &cx.doc.words_about(&[]);
     let all = cx.doc.all_words();
-    let alluded = pattern!(r"(?i)\b(?:support|business|working|office|staffed|opening|service|trading) hours?\b|\bexcluding (?:nights?|weekends?|the night)\b|\bbusiness days?\b|\bworking time\b|\bnet of\b").is_match(&all);
-    let declared = pattern!(r"(?i)\b(?:support|business|working|office|staffed|opening|service|trading) hours?\b[^.|\n]{0,60}\d{1,2}(?::\d{2})?\s?(?:am|pm)?\s?(?:–|-|to|until|and)\s?\d{1,2}|\d{1,2}(?::\d{2})?\s?(?:–|-|to)\s?\d{1,2}(?::\d{2})?[^.|\n]{0,40}\b(?:support|business|working|office|staffed|opening) hours?|\b(?:excludes?|excluding|not count(?:ed|ing)|without counting|do(?:es)? not count|counts? only|counting only|counted only|only counts?|leaves? out)\b").is_match(&all);
-    let _ = words;
-    let short = cx.facts.durations.iter().find(|(span, _)| span.length.as_secs_f64() < 0.9 * wall.as_secs_f64() && span.length.as_secs() >= 60);
-    let agrees = cx.facts.durations.iter().any(|(span, _)| span.agrees_with(wall));
-    match short {
-        Some((span, said)) if alluded && !declared => vec![
-            Hit::new(
-                said.range.clone(),
-                format!("{} of {} wall time: the rest is left out, but not which hours count", duration::say(span.length), duration::say(wall)),
-            )
-            .fix("say the rule, for example: support hours 10:00 to 17:00 UTC, Monday to Friday"),
-        ],
-        Some((span, said)) if agrees && cx.strict() && span.length.as_secs_f64() < 0.5 * wall.as_secs_f64() && !alluded => {
-            vec![Hit::ask(said.range.clone(), format!("what does {} count, beside {} in all?", duration::say(span.length), duration::say(wall)))]
-        }
-        _ => Vec::new(),
+    if cx.facts.computed_duration().is_none() && ongoing(cx) {
+        return Vec::new();
     }
+    // The rule itself: hours of the day, days of the week, or what is left out.
+    let declared = pattern!(r"(?i)\b(?:support|business|working|office|staffed|opening|service|trading) (?:hours?|time)\b[^|\n]{0,80}\d{1,2}(?::\d{2})?\s?(?:am|pm)?\s?(?:–|-|to|until|and)\s?\d{1,2}|\d{1,2}(?::\d{2})?\s?(?:–|-|to)\s?\d{1,2}(?::\d{2})?[^.|\n]{0,40}\b(?:support|business|working|office|staffed|opening) hours?|\b(?:excludes?|excluding|not count(?:ed|ing)|do(?:es)? not count|counts? only|counted only)\b[^.|\n]{0,40}\b(?:night|weekend|holiday|hour|between|from)").is_match(&all);
+    if declared {
+        return Vec::new();
+    }
+    let wall = cx.facts.computed_duration();
+    let early = [Part::Summary, Part::Impact, Part::Metadata, Part::Timeline];
+    for (i, block) in cx.doc.blocks() {
+        if block.quoted || !(cx.doc.about[i].any(&early) || cx.doc.about[i].is_empty()) {
+            continue;
+        }
+        for text in block.texts() {
+            if let Some((span, range)) = counted_hours(&text.plain, wall) {
+                return vec![exclusion(text.source_range(range), &span, wall)];
+            }
+        }
+    }
+    for front in &cx.doc.tree.front {
+        if let Some((span, range)) = counted_hours(&front.value.plain, wall) {
+            return vec![exclusion(front.value.source_range(range), &span, wall)];
+        }
+    }
+    Vec::new()
+}
+
+/// A length that is said to count only the hours of work.
+fn counted_hours(text: &str, wall: Option<Duration>) -> Option<(duration::Span, std::ops::Range<usize>)> {
+    let hours = pattern!(r"(?i)\b(?:support|business|working|office|staffed|opening|service|trading) (?:hours?|time)\b|\bworking day\b");
+    for span in duration::spans(text) {
+        let whole = wall.is_some_and(|wall| span.length.as_secs_f64() >= 0.9 * wall.as_secs_f64());
+        let start = crate::source::floor_boundary(text, span.range.start.saturating_sub(40));
+        let end = crate::source::floor_boundary(text, span.range.end + 44);
+        let near = &text[start..end];
+        if !whole && span.length.as_secs() >= 60 && hours.is_match(near) && !pattern!(r"(?i)\b(?:within|sla|responds? in|answer)\b").is_match(near) {
+            let range = span.range.clone();
+            return Some((span, range));
+        }
+    }
+    None
+}
+
+fn exclusion(range: std::ops::Range<usize>, span: &duration::Span, wall: Option<Duration>) -> Hit {
+    let stated = duration::say(span.length);
+    let message = match wall {
+        Some(wall) => format!("{stated} of {} by the clock: some hours are left out, but not which", duration::say(wall)),
+        None => format!("{stated} leaves some hours out, but not which"),
+    };
+    Hit::new(range, message).fix("say the rule, for example: support hours 10:00 to 17:00 UTC, Monday to Friday")
 }

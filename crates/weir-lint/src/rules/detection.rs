@@ -75,8 +75,8 @@ pub(super) fn false_leads(cx: &Cx<'_>) -> Vec<Hit> {
     };
     // One place that names the hypothesis and what killed it is enough for the leads around it.
     let hypothesis = pattern!(r"(?i)\b(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|hypothes[ei]s|theory|attribut\w*|ruled out|red herring|misled|misleading|wrong(?:ly)?|focus(?:ed|sed) on)\b\W+(?:\w+\W+){0,6}?(?:the |a |an |that |it was |by |was |as |:)?\s?[`\w-]{3,}");
-    let killed = pattern!(r"(?i)\bruled out\b|\bbut\b[^.]{0,120}\b(?:show\w*|was|were|had|did|normal|unchanged|same|flat|idle|only|no\b|not|found|stayed|within)|\b(?:because|since|as)\b[^.]{0,100}\b(?:\d|normal|unchanged|flat|idle|no\b|not|same)|\bnormal\b|\bunchanged\b|\bflat\b|\bidle\b|\bno (?:anomal\w*|errors?|locks?|change|difference|effect|improvement|correlation)\b|\bdid not (?:help|change|match|explain)|\bshow(?:ed|s|n)? (?:that|no|nothing|only|\d)|\bdisprov\w*|\bexonerat\w*|\bwithin \d|\bstayed (?:at|below|under|flat|within)|\bno significant\b|\bhealthy\b|\bwere clean\b|\bwas clean\b|\bstill \d|\bhad not changed|\bexcluded\b|\bdismissed\b|\bdropped (?:when|after|once)|\bturned out\b|\d");
-    let vague = pattern!(r"(?i)\bmisleading (?:assumption|lead|path|information|data)\b|\bwrong (?:assumption|lead|path|track|direction)\b|\bfalse (?:lead|assumption|trail)\b|\bred herring\b|\bassumption\b");
+    let killed = pattern!(r"(?i)\bruled out\b|\bbut\b[^.]{0,120}\b(?:show\w*|normal|unchanged|same|flat|idle|only \d|no (?:anomal|error|lock|change)|stayed|within)|\b(?:because|since|as)\b [^.]{8,}|\bnormal\b|\bunchanged\b|\bflat\b|\bidle\b|\bno (?:anomal\w*|errors?|locks?|change|difference|effect|improvement|correlation)\b|\bdid not (?:help|change|match|explain)|\bshow(?:ed|s|n)? (?:that|no|nothing|only|\d)|\bdisprov\w*|\bexonerat\w*|\bwithin \d|\bstayed (?:at|below|under|flat|within)|\bno significant\b|\bhealthy\b|\bwere clean\b|\bwas clean\b|\bstill \d|\bhad not changed|\bexcluded\b|\bdismissed\b|\bdropped (?:when|after|once)|\bput aside\b|\bcleared of\b|\bno significant\b|\d");
+    let vague = pattern!(r"(?i)\bsomething is wrong\b|\bwrong (?:thing|way)\b|\bmisleading (?:assumption|lead|path|information|data)\b|\bwrong (?:assumption|lead|path|track|direction)\b|\bfalse (?:lead|assumption|trail)\b|\bred herring\b|\bassumption\b");
     let part = leads.iter().any(|lead| cx.doc.tree.blocks.iter().enumerate().any(|(i, b)| b.range.start <= lead.range.start && lead.range.start <= b.range.end && cx.doc.about[i].is(Part::FalseLeads)));
     let mut out = Vec::new();
     for lead in leads {
@@ -116,11 +116,12 @@ fn clockless(text: &str) -> String {
 
 /// "Misleading assumption led to …": which one isn't said.
 fn unnamed(says: &str) -> bool {
-    pattern!(r"(?i)\b(?:misleading|wrong|false|incorrect|initial) (?:assumption|lead|path|track|trail|direction|information)s?\b")
+    pattern!(r"(?i)\b(?:misleading|wrong|false|incorrect|initial) (?:assumption|lead|path|track|trail|direction|information|metric|way|thing|signal|graph|place|idea|turn)s?\b")
         .find(says)
         .is_some_and(|found| {
             let rest = &says[found.end()..];
-            !pattern!(r"^\s*(?:that|:|\(|—|–|-|,? (?:namely|was that)|of an?\b|about)").is_match(rest)
+            pattern!(r"(?i)^[^.]{0,40}\b(?:wrong thing|something|for a while|completely wrong)\b").is_match(rest)
+                || !pattern!(r"^\s*(?:that|:|\(|—|–|-|,? (?:namely|was that)|of an?\b|about)").is_match(rest)
         })
 }
 
@@ -130,10 +131,10 @@ fn neighbourhood(cx: &Cx<'_>, range: &std::ops::Range<usize>) -> String {
         return String::new();
     };
     let mut out = String::new();
-    for block in &blocks[i..blocks.len().min(i + 2)] {
+    for block in &blocks[i..blocks.len().min(i + 1)] {
         if block.table.is_some() {
             // Only the row itself and the next.
-            let rows = block.table.iter().flat_map(|t| &t.rows).filter(|r| r.range.end >= range.start).take(2);
+            let rows = block.table.iter().flat_map(|t| &t.rows).filter(|r| r.range.end >= range.start).take(1);
             for row in rows {
                 for cell in &row.cells {
                     out.push_str(&cell.plain);
@@ -150,11 +151,16 @@ fn neighbourhood(cx: &Cx<'_>, range: &std::ops::Range<usize>) -> String {
 
 pub(super) fn surprise(cx: &Cx<'_>) -> Vec<Hit> {
     let all = cx.doc.words_about(&[
-        Part::Summary, Part::Impact, Part::Timeline, Part::Cause, Part::Trigger, Part::Factors, Part::FalseLeads, Part::Detection,
-        Part::Response, Part::Resolution, Part::Recovery, Part::Lessons, Part::WentWrong, Part::WentWell, Part::Lucky, Part::Background, Part::Questions, Part::Evidence,
+        Part::Cause, Part::Trigger, Part::Factors, Part::Detection, Part::Lessons, Part::WentWrong, Part::Background,
     ]) + &untold(cx);
-    let answered = pattern!(r"(?i)\bwhy (?:were we|was (?:it|this) (?:not|a surprise)|it was not|we were|nobody|no one|no alert|monitoring|tests?|review|did (?:no|nobody|monitoring)|wasn't|not sooner|didn't)\b|\bsurpris\w*\b|\b(?:not|n't|never|nobody|no one|nothing|none|no)\b[^.\n|]{0,60}\b(?:caught|catch|notic\w*|seen|saw|alert\w*|warn\w*|detect\w*|monitor\w*|watch\w*|compar\w*|test(?:ed|s)?|cover\w*|measur\w*|check(?:ed|s)?|visible|review\w*|load[- ]test\w*|exercis\w*|rehears\w*|graph\w*|look\w*)\b|\b(?:monitor\w*|alert\w*|tests?|review|staging|canary|load test\w*|checks?|dashboards?|probe|ci)\b[^.\n|]{0,90}\b(?:did not|didn't|does not|doesn't|do not|could not|never|only|no\b|not\b|too|missed|blind|ignored|averag\w*|silenced|excluded|unaware|hid|masked|without|lack\w*|passed because)\b|\b(?:gap|blind spot) in (?:the )?(?:monitor\w*|test\w*|alert\w*|review)|\bblind (?:spot|to)\b|\bthreshold (?:was|is|stood|had been)\b[^.\n|]{0,40}\b(?:too|at|set|above|below)\b|\bno alert\b|\bwent unnoticed\b|\bunnoticed\b|\bescaped\b|\bslipped (?:through|past)\b|\bhid(?:den)? (?:by|behind|from)\b|\bmasked\b");
-    if answered.is_match(&all) {
+    // A heading or a label that asks it.
+    let asked = cx.doc.sections.iter().any(|section| {
+        let title = &cx.doc.tree.blocks[section.head].text.plain;
+        pattern!(r"(?i)\bwhy\b.*\b(?:surpris\w*|caught|catch|see|saw|seen|notic\w*|sooner|earlier|unnoticed|alert\w*|tests?|monitor\w*|safeguards?)\b").is_match(title)
+            && section.body.clone().any(|i| cx.doc.tree.blocks.get(i).is_some_and(|b| b.text.plain.split_whitespace().count() >= 6))
+    });
+    let answered = pattern!(r"(?i)\bwhy (?:were we|was (?:it|this) (?:not|a surprise)|it was not|nobody|no one|no alert|monitoring|tests?|review|did (?:no|nobody|monitoring|we not)|wasn't|not sooner|didn't|we did not)\b|\bsurprised?\b|(?:\b(?:not|never|nobody|no one|nothing|none)|n['’]t)\b[^.\n|]{0,50}\b(?:caught|catch|notic\w*|seen|saw|see (?:it|that|this)|detected|warned|alerted|compar\w*|watch\w*|looks? at|rehears\w*|exercised|load[- ]tested|tested)\b|\b(?:monitoring|alerts?|tests?|review|staging|canary|load tests?|rehearsals?|drills?|dry[- ]run|health check|dashboards?|probe|gauge|inventory|ci|nightly check|report)\b[^.\n|]{0,110}(?:\b(?:not|never|only|too|missed|blind|ignor\w*|averag\w*|silenced|excluded|hides?|hid|masked|without|on two|nearly empty|always|same as|one)\b|n['’]t\b|\bno \w+)|\bno (?:alert|test|check|probe|monitor\w*|limit alarm)\b[^.\n|]{0,40}\b(?:look|watch|read|compare|cover|resolve|exist|do|on|for)|\bblind (?:spot|to)\b|\bthreshold (?:was|is|stood|had been)\b[^.\n|]{0,40}\b(?:too|at|set|above|below)\b|\bunnoticed\b|\bslipped (?:through|past)\b|\bmasked\b");
+    if asked || answered.is_match(&all) {
         return Vec::new();
     }
     let place = cx.doc.place_of(&[Part::Detection, Part::Cause, Part::Lessons]);

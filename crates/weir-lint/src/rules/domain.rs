@@ -14,19 +14,21 @@ pub(super) fn contradictions(cx: &Cx<'_>) -> Vec<Hit> {
     let mut out = Vec::new();
     for action in &cx.facts.actions {
         let says = action.says.to_lowercase();
-        let scales = pattern!(r"\bauto-?scal\w*|\bscal\w*\b[^.]{0,40}\b(?:frontend|backend|app\w*|web|pods?|replicas?|instances?|servers?|workers?)\b|\b(?:more|add\w*|double|increase)\b[^.]{0,30}\b(?:app\w*|web|frontend|backend|api)\b[^.]{0,20}\b(?:pods?|replicas?|instances?|servers?|workers?)\b").is_match(&says);
-        let capped = pattern!(r"\bcap\b|\bcapp\w*|\bmax_connections\b|\bbudget\b|\bper[- ]pod\b|\blimit\w*|\bheadroom\b|\bpooler\b|\bwithin\b").is_match(&(says.clone() + &action.words.to_lowercase()));
-        if exhausted && scales && !capped {
+        let scales = pattern!(r"\bauto-?scal\w*|\bscal\w*\b[^.]{0,40}\b(?:frontend|backend|app\w*|web|pods?|replicas?|instances?|servers?|workers?)\b|\b(?:more|add\w*|double|increase)\b[^.]{0,30}\b(?:app\w*|web|frontend|backend|api|portal|more)\b[^.]{0,20}\b(?:pods?|replicas?|instances?|servers?|workers?)\b").is_match(&says);
+        let capped = pattern!(r"\bso that (?:all|the sum)\b|\bcap\b|\bcapp\w*|\bmax_connections\b|\bbudget\b|\bper[- ]pod\b|\blimit\w*|\bheadroom\b|\bpooler\b|\bwithin\b").is_match(&(says.clone() + &action.words.to_lowercase()));
+        let connections = pattern!(r"\bconnections?\b|\bpool\b").is_match(&says);
+        if (exhausted || connections) && scales && !capped {
             out.push(
                 Hit::new(action.range.clone(), "more application instances open more connections: this makes exhaustion of connections worse")
                     .fix("cap the connections of all instances together below max_connections first, or put a pooler before the database"),
             );
         }
-        bigger_pool(cx, &action.says, action.range.clone(), &cause, &mut out);
+        bigger_pool(cx, &action.says, action.range.clone(), &format!("{cause}\n{says}"), &mut out);
     }
     for (_, block) in cx.doc.about_any(&[Part::Resolution]) {
         if !block.quoted && block.table.is_none() {
-            bigger_pool(cx, &block.text.plain, block.range.clone(), &cause, &mut out);
+            let own = format!("{cause}\n{}", block.text.plain.to_lowercase());
+            bigger_pool(cx, &block.text.plain, block.range.clone(), &own, &mut out);
         }
     }
     multiplication(cx, &mut out);
@@ -44,7 +46,7 @@ fn bigger_pool(_cx: &Cx<'_>, says: &str, range: std::ops::Range<usize>, cause: &
     let leak = pattern!(r"\bleak\w*|\bnever (?:returned|closed|released|given back)\b|\bnot (?:returned|released|closed)\b").is_match(cause) && !pattern!(r"\b(?:no|not a|ruled out)\b[^.\n]{0,20}\bleak").is_match(cause);
     let locks = pattern!(r"\block(?:s|ed)? (?:contention|queue|pile|wait)|\block(?:s|ing)?\b[^.\n]{0,30}\b(?:held|waiting|blocked)|\bdeadlock|\bblocked by\b|\baccess exclusive\b").is_match(cause) && !pattern!(r"\b(?:no|not|ruled out)\b[^.\n]{0,20}\blocks?\b").is_match(cause);
     let slow = pattern!(r"\bslow (?:query|queries|statement)|\bmissing index\b|\bsequential scan|\bfull table scan|\bplan (?:flip|change|regression)").is_match(cause) && !pattern!(r"\b(?:no|not|ruled out)\b[^.\n]{0,20}\bslow quer").is_match(cause);
-    let bound = pattern!(r"\bcpu\b[^.\n]{0,30}\b(?:100 ?%|9\d ?%|saturat\w*|bound|pegged)|\bdatabase (?:was |itself )?(?:cpu|io|disk)[- ]bound|\bmax_connections\b[^.\n]{0,30}\b(?:reached|hit|limit|exceeded)").is_match(cause);
+    let bound = pattern!(r"\bcpu\b[^.\n]{0,30}\b(?:100 ?%|9\d ?%|saturat\w*|bound|pegged)|\bwaiting (?:on|for) (?:the )?cpu\b|\bcpu (?:stood|was|is) at its limit|\bdatabase (?:was |itself )?(?:cpu|io|disk)[- ]bound|\bmax_connections\b[^.\n]{0,30}\b(?:reached|hit|limit|exceeded)").is_match(cause);
     let what = match (leak, locks, slow, bound) {
         (true, ..) => "a leak fills any pool: a bigger one only takes longer",
         (_, true, ..) => "sessions that wait for a lock wait in a bigger pool too, and more of them",
@@ -133,7 +135,7 @@ fn responded(cx: &Cx<'_>, reviewer: &str) -> bool {
 }
 
 pub(super) fn recurrence(cx: &Cx<'_>) -> Vec<Hit> {
-    let said = pattern!(r"(?i)\b(?:second|third|fourth|fifth) (?:time|incident|occurrence|outage) (?:this|in|of|within|since|with|that)\b|\bthe (?:second|third|fourth) such\b|\bfor the (?:second|third|fourth) time\b|\b(?:similar|same|identical|comparable|earlier|previous|prior) (?:\w+ ){0,2}?(?:incidents?|outages?|failures?|degradations?|problems?) (?:happened|occurred|was seen|were seen|in|on|last|before|earlier|had|has|was|were)\b|\b(?:happened|occurred|seen|failed|broke) (?:like this |this way )?(?:once |twice |already )?before\b|\brecurr(?:ence|ed|ing|ent)\b|\brepeat(?:ed)? (?:of|incident|occurrence)\b|\bas (?:it did )?in (?:INC|IR|PM)-?\d+|\bagain\b[^.\n]{0,40}\b(?:this (?:year|month|week|quarter)|after (?:the|last))\b|\bonce (?:more|again)\b|\blast (?:month|week|quarter|year)'s (?:incident|outage)\b|\bnot the first time\b|\byet again\b|\bhas happened\b");
+    let said = pattern!(r"(?i)\b(?:second|third|fourth|fifth) (?:time|incident|occurrence|outage) (?:this|in|of|within|since|with|that)\b|\bthe (?:second|third|fourth) such\b|\bfor the (?:second|third|fourth) time\b|\b(?:similar|same|identical|comparable|earlier|previous|prior) (?:\w+ ){0,2}?(?:incidents?|outages?|failures?|degradations?|problems?) (?:happened|occurred|was seen|were seen|in|on|last|before|earlier|had|has|was|were)\b|\b(?:happened|occurred|seen) (?:like this |this way )?(?:once |twice |already )?before\b|\brecurr(?:ence|ed|ing|ent)\b|\brepeat(?:ed)? (?:of|incident|occurrence)\b|\bas (?:it did )?in (?:INC|IR|PM)-?\d+|\bagain\b[^.\n]{0,40}\b(?:this (?:year|month|week|quarter)|after (?:the|last))\b|\bonce (?:more|again)\b|\blast (?:month|week|quarter|year)'s (?:incident|outage)\b|\b(?:same|this|similar)\b[^.\n]{0,30}\bhappened (?:to us )?before\b|\bnot the first time\b|\byet again\b|\bhas happened\b");
     for (i, block) in cx.doc.blocks() {
         if block.quoted || block.kind == crate::tree::Kind::Code || cx.doc.about[i].any(&[Part::Actions]) {
             continue;

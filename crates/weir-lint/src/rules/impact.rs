@@ -48,25 +48,93 @@ fn trimmed(value: f64) -> String {
 }
 
 pub(super) fn two_quantities(cx: &Cx<'_>) -> Vec<Hit> {
-    let kinds: BTreeSet<_> = cx.facts.quantities.iter().map(|q| q.kind).collect();
-    if kinds.len() >= 2 {
-        return Vec::new();
-    }
-    // Two counts of different things are two quantities, also of one kind.
-    let counted: BTreeSet<String> = cx
-        .facts
-        .quantities
-        .iter()
-        .filter_map(|q| q.says.split_whitespace().last().map(|w| w.trim_end_matches('s').to_lowercase()))
-        .filter(|w| w.chars().all(char::is_alphabetic) && w.len() > 2)
-        .collect();
-    if counted.len() >= 2 {
+    let measures = measures(cx);
+    if measures.len() >= 2 {
         return Vec::new();
     }
     let place = cx.doc.place_of(&[Part::Impact, Part::Summary]);
     let place = cx.facts.affected.first().filter(|a| a.in_summary).map_or(place, |a| a.range.clone());
-    let message = if kinds.is_empty() { "the impact has no number" } else { "the impact has one number" };
+    let message = if measures.is_empty() { "the impact has no number" } else { "the impact has one number" };
     vec![Hit::new(place, message).fix("add another: failed requests, latency before and during, error budget spent, tickets, money")]
+}
+
+/// The different things that the impact counts, each by its noun. The length of the incident, clocks,
+/// dates and ids are no quantities of impact.
+fn measures(cx: &Cx<'_>) -> BTreeSet<String> {
+    let doc = cx.doc;
+    let early = [Part::Summary, Part::Impact];
+    let later = [Part::Timeline, Part::Cause, Part::Actions, Part::Resolution, Part::Lessons];
+    let first_later = doc.about.iter().position(|about| about.any(&later));
+    let mut out = BTreeSet::new();
+    for (i, block) in doc.blocks() {
+        let opening = doc.about[i].is_empty() && first_later.is_none_or(|l| i < l) && doc.title != Some(i);
+        if block.quoted || block.is_head() || block.kind == Kind::Code || !(doc.about[i].any(&early) || opening) {
+            continue;
+        }
+        let rows: Vec<String> = match &block.table {
+            Some(table) => std::iter::once(&table.head).chain(&table.rows).map(|row| row.cells.iter().map(|c| c.trimmed()).collect::<Vec<_>>().join(": ")).collect(),
+            None => pattern!(r"[.;]\s+|\n").split(&block.text.plain).map(str::to_owned).collect(),
+        };
+        for row in rows {
+            measures_of(cx, &row, &mut out);
+        }
+    }
+    out
+}
+
+fn measures_of(cx: &Cx<'_>, row: &str, out: &mut BTreeSet<String>) {
+    let header = pattern!(r"(?i)^\W*(?:start\w*|end\w*|duration|date|incident|id|severity|status|authors?|owner|length|began|published|reviewed\w*|priority|resolved|detected|started|time)\b[^:]{0,24}:").is_match(row);
+    if header {
+        return;
+    }
+    let mut bare = row.to_owned();
+    for stamp in crate::words::clock::stamps(row).into_iter().rev() {
+        bare.replace_range(stamp.range.clone(), &" ".repeat(stamp.range.len()));
+    }
+    // The length of the whole is no quantity; another length is a latency, a lag or a wait.
+    for span in duration::spans(&bare.clone()).into_iter().rev() {
+        let of_incident = cx.facts.durations.iter().any(|(d, _)| d.agrees_with(span.length) || span.agrees_with(d.length))
+            || cx.facts.computed_duration().is_some_and(|d| span.agrees_with(d));
+        let written = bare[span.range.clone()].starts_with(|c: char| c.is_ascii_digit());
+        let before = &bare[crate::source::floor_boundary(&bare, span.range.start.saturating_sub(40))..span.range.start];
+        let lasted = pattern!(r"(?i)\b(?:for|lasted|went on for|took|after|duration|within|until|in)\W*(?:about |around )?$").is_match(before);
+        if !of_incident && written && !lasted && span.length.as_secs() < 36 * 3600 {
+            out.insert("a length of time".to_owned());
+        }
+        bare.replace_range(span.range.clone(), &" ".repeat(span.range.len()));
+    }
+    let bare = pattern!(r"\b[A-Z]{2,}-?\d+\b|\[[A-Z]?\d+\]|\bp\d\d+\b|\bv?\d+\.\d+\.\d+\b|\b(?:HTTP )?[45]\d\d\b|\b20\d\d(?:\.\d+)?\b|\b[A-Z]\d\b").replace_all(&bare, " ").into_owned();
+    let fractions = number::fractions(&bare);
+    let mut covered: Vec<std::ops::Range<usize>> = Vec::new();
+    for fraction in &fractions {
+        out.insert(noun_after(&bare, fraction.range.end));
+        covered.push(fraction.range.clone());
+    }
+    for percent in number::percents(&bare) {
+        // "(32.1 %)" behind a fraction is the same quantity once more.
+        let same = fractions.iter().any(|f| percent.range.start >= f.range.start && percent.range.start < f.range.end + 60);
+        covered.push(percent.range.clone());
+        if !same {
+            out.insert(noun_after(&bare, percent.range.end));
+        }
+    }
+    for found in pattern!(r"\d{1,3}(?:[,\u{a0} ]\d{3})+|\d+(?:\.\d+)?").find_iter(&bare) {
+        let inside = covered.iter().any(|r| r.start < found.end() && found.start() < r.end);
+        let part_of_word = crate::words::before(&bare, found.start()).is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | '.' | '#'));
+        if !inside && !part_of_word {
+            out.insert(noun_after(&bare, found.end()));
+        }
+    }
+}
+
+/// The noun that a number counts: the next word that isn't a filler.
+fn noun_after(text: &str, at: usize) -> String {
+    let rest = text.get(at..).unwrap_or_default();
+    pattern!(r"[A-Za-z][A-Za-z-]+")
+        .find_iter(rest)
+        .map(|m| m.as_str().to_lowercase())
+        .find(|w| !matches!(w.as_str(), "of" | "the" | "our" | "all" | "in" | "were" | "was" | "million" | "thousand" | "active" | "about" | "with"))
+        .map_or_else(|| "a number".to_owned(), |w| w.trim_end_matches('s').to_owned())
 }
 
 pub(super) fn data_and_rest(cx: &Cx<'_>) -> Vec<Hit> {
@@ -91,6 +159,7 @@ pub(super) fn same_everywhere(cx: &Cx<'_>) -> Vec<Hit> {
     resizes(cx, &mut out);
     counts(cx, &mut out);
     starts(cx, &mut out);
+    ranges(cx, &mut out);
     out
 }
 
@@ -122,7 +191,7 @@ fn arithmetic(cx: &Cx<'_>, out: &mut Vec<Hit>) {
 fn shares(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     let singular = |noun: &str| noun.trim_end_matches('s').to_owned();
     let mut first: BTreeMap<String, (f64, usize)> = BTreeMap::new();
-    let plain: Vec<_> = cx.facts.affected.iter().filter(|a| !a.qualified && hurt(&a.sentence)).collect();
+    let plain: Vec<_> = cx.facts.affected.iter().filter(|a| a.direct && !a.qualified && hurt(&a.sentence)).collect();
     for share in plain {
         let Some(percent) = share.percent else { continue };
         let entry = first.entry(singular(&share.noun)).or_insert((percent, share.line));
@@ -182,26 +251,40 @@ fn resizes(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     }
 }
 
-/// "702 users affected" and "640 users were affected".
+/// "1,240 customers could not start a run" and "1,420 customers could not start a run"; "84,000
+/// messages were late" and "48,000 late messages".
 fn counts(cx: &Cx<'_>, out: &mut Vec<Hit>) {
-    let told = pattern!(r"(?i)(?:^|[\s(*])(\d{1,3}(?:,\d{3})+|\d{2,})\s+(?:\w+\s){0,2}?(users?|customers?|requests?|orders?|transactions?|payments?|merchants?|tenants?|tickets?|checkouts?|messages?|sessions?|accounts?|jobs?|patients?|bookings?)\s+(?:were |was |had |have been |had been )?(affected|failed|lost|impacted|rejected|delayed|duplicated|opened|dropped)\b");
-    let mut first: BTreeMap<String, (f64, usize)> = BTreeMap::new();
+    let nouns = r"users?|customers?|requests?|orders?|transactions?|payments?|merchants?|tenants?|tickets?|checkouts?|messages?|sessions?|accounts?|jobs?|patients?|bookings?|passengers?|shoppers?|learners?|readers?|deliveries|uploads?|invoices?|quotes?|queries|readings|runs|emails?|mails?|calls?|visitors?|households?|parcels?|shops?|stores?|bills?";
+    let state = r"late|lost|failed|failing|affected|rejected|refused|delayed|duplicated|dropped|missing|wrong|stale|blocked|impacted|slow|double|duplicate";
+    let after = regex::Regex::new(&format!(r"(?i)(?:^|[\s(*])(\d{{1,3}}(?:,\d{{3}})+|\d{{2,}})(?: (?:of|out of) [\d,]+)?\s+(?:\w+\s){{0,2}}?({nouns})(?:\s\([^)]*\))?\s+(?:(?:were|was|are|had|have|been|got) )*({state}|could not \w+|did not \w+)\b"));
+    let before = regex::Regex::new(&format!(r"(?i)(?:^|[\s(*])(\d{{1,3}}(?:,\d{{3}})+|\d{{2,}})\s+({state})\s+({nouns})\b"));
+    let (Ok(after), Ok(before)) = (after, before) else { return };
+    let mut first: BTreeMap<String, (f64, usize, String)> = BTreeMap::new();
     for (i, block) in cx.doc.blocks() {
-        if block.kind == Kind::Code || block.quoted || cx.doc.about[i].any(&[Part::Actions, Part::Timeline]) {
+        if block.kind == Kind::Code || block.quoted || cx.doc.about[i].any(&[Part::Actions, Part::Timeline, Part::Evidence]) {
             continue;
         }
         for text in block.texts() {
-            for found in told.captures_iter(&text.plain) {
-                let Some(value) = number::parse(&found[1]) else { continue };
-                let verb = if &found[3] == "impacted" { "affected" } else { &found[3] };
-                let key = format!("{} {verb}", found[2].trim_end_matches('s').to_lowercase());
-                let at = text.source_range(found.get(1).map_or(0, |m| m.start())..found.get(0).map_or(0, |m| m.end()));
+            let told = after
+                .captures_iter(&text.plain)
+                .map(|f| (f.get(1), f[2].to_lowercase(), f[3].to_lowercase(), f.get(0)))
+                .chain(before.captures_iter(&text.plain).map(|f| (f.get(1), f[3].to_lowercase(), f[2].to_lowercase(), f.get(0))));
+            for (number, noun, verb, whole) in told {
+                let (Some(number), Some(whole)) = (number, whole) else { continue };
+                let Some(value) = number::parse(number.as_str()) else { continue };
+                let verb = if verb == "impacted" { "affected".to_owned() } else { verb };
+                let key = format!("{} {verb}", noun.trim_end_matches('s'));
+                let at = text.source_range(number.start()..whole.end());
                 let line = cx.doc.source.place(at.start).line;
-                let entry = first.entry(key).or_insert((value, line));
-                let qualified = pattern!(r"(?i)\b(?:of which|further|another|more|remaining|other|first|later|then|per|each)\b").is_match(&text.plain);
-                if (entry.0 - value).abs() > 0.5 && entry.1 != line && !qualified {
+                let near = &text.plain[crate::source::floor_boundary(&text.plain, whole.start().saturating_sub(30))..crate::source::floor_boundary(&text.plain, whole.end() + 30)];
+                let qualified = pattern!(r"(?i)\b(?:of which|of them|further|another|more|remaining|other|first|later|then|per|each|fewer|usual|by \d|after|before|second|minute)\b").is_match(near);
+                if qualified {
+                    continue;
+                }
+                let entry = first.entry(key).or_insert((value, line, number.as_str().to_owned()));
+                if (entry.0 - value).abs() > 0.5 && entry.1 != line {
                     out.push(
-                        Hit::new(at, format!("{} {} {} here, {} in line {}", &found[1], &found[2], &found[3], entry.0, entry.1))
+                        Hit::new(at, format!("{} {noun} {verb} here, {} in line {}", number.as_str(), entry.2, entry.1))
                             .fix("give one figure, or say what differs"),
                     );
                 }
@@ -242,12 +325,39 @@ fn starts(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     }
 }
 
+/// "from 14:00 to 17:15" here, "from 14:00 to 20:00" there, both of the whole.
+fn ranges(cx: &Cx<'_>, out: &mut Vec<Hit>) {
+    use crate::words::clock;
+    let mut first: Option<(jiff::civil::Time, jiff::civil::Time, usize)> = None;
+    for (i, block) in cx.doc.blocks() {
+        if block.is_head() || block.quoted || block.table.is_some() || cx.doc.about[i].any(&[Part::Actions]) || clock::leading_stamp(&block.text.plain).is_some() {
+            continue;
+        }
+        let text = &block.text;
+        let said = pattern!(r"(?i)\b(?:incident|outage|impact|degradation|disruption|whole thing|it|all of this|everything|problem)\b[^.|\n]{0,40}?\b(?:lasted|went on|ran|was|persisted|took place|continued)\b[^.|\n]{0,30}?\bfrom ");
+        for found in said.find_iter(&text.plain) {
+            let stamps: Vec<_> = clock::stamps(&text.plain).into_iter().filter(|s| s.range.start >= found.end().saturating_sub(1)).take(2).collect();
+            let [a, b] = stamps.as_slice() else { continue };
+            let (Some(from), Some(to)) = (a.time, b.time) else { continue };
+            let at = text.source_range(a.range.start..b.range.end);
+            let line = cx.doc.source.place(at.start).line;
+            match first {
+                None => first = Some((from, to, line)),
+                Some((f, t, l)) if (f == from) != (t == to) => out.push(
+                    Hit::new(at, format!("from {} to {} here, from {} to {} in line {l}", from.strftime("%H:%M"), to.strftime("%H:%M"), f.strftime("%H:%M"), t.strftime("%H:%M"))).fix("give one start and one end"),
+                ),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
 pub(super) fn outage_word(cx: &Cx<'_>) -> Vec<Hit> {
     let shares: Vec<f64> = cx
         .facts
         .affected
         .iter()
-        .filter(|a| a.in_summary && hurt(&a.sentence))
+        .filter(|a| a.in_summary && (crate::facts::impact::people().is_match(&a.noun) || hurt(&a.sentence)))
         .filter_map(|a| a.percent.or_else(|| Some(100.0 * a.part? / a.whole?)))
         .collect();
     let Some(most) = shares.iter().copied().reduce(f64::max) else { return Vec::new() };

@@ -101,10 +101,10 @@ fn names(cx: &Cx<'_>, text: &Text, out: &mut Vec<Hit>) {
     });
     for found in DOES.captures_iter(&text.plain) {
         let (Some(whole), Some(name), Some(verb)) = (found.get(0), found.get(1), found.get(2)) else { continue };
-        if text.is_quoted(name.start()) || !is_person(cx, name.as_str()) {
+        let rest = &text.plain[verb.start()..];
+        if text.is_quoted(name.start()) || !(is_person(cx, name.as_str()) || human(rest) && unknown_name(cx, name.as_str())) {
             continue;
         }
-        let rest = &text.plain[verb.start()..];
         if negative_after(rest) || pattern!(r"accidentally|mistakenly|wrongly").is_match(whole.as_str()) {
             out.push(person(text, name.range(), name.as_str()));
         }
@@ -130,6 +130,21 @@ fn negative_after(rest: &str) -> bool {
     let bad = pattern!(r"(?i)\b(?:bad|wrong|broken|faulty|untested|unreviewed|without|forgot\w*|forgetting|mistak\w*|accident\w*|incorrect\w*|bug\w*|ignored?|missed|misread|overlook\w*|skipp\w*|neglect\w*|caused?|causing|fail\w* to|did not|didn't|broke\w*|dropped|deleted|truncated|misconfigur\w*|mistyp\w*|typo|production|instead of|never|not (?:check|test|read|notice|tell|run|set|follow)\w*|carelessly|took down|wasted|panick\w*|unplugged|pushed|merged|deployed|introduced|disabled|expir\w*|assumed|silenced|bypass\w*|approved|closed)\b").is_match(clause);
     let good = pattern!(r"(?i)\b(?:fix\w*|rollback|rolled? (?:it |the \w+ )?back|revert\w*|mitigat\w*|acknowledg\w*|the (?:remedy|patch|workaround)|hotfix|restor\w*|resolv\w*|recover\w*|joined|identified|found)\b").is_match(clause);
     bad && !good
+}
+
+/// What only a person does.
+fn human(clause: &str) -> bool {
+    let end = clause.find(['.', ';', '\n']).unwrap_or(clause.len());
+    pattern!(r"(?i)^(?:forgot|pushed|merged|approved|overlooked|mistyped|misread|ignored|assumed|skipped|panicked|silenced|mistook)\b|\bwithout (?:looking|asking|checking|telling|reading|testing|reviewing|thinking)\b|\bby mistake\b|\bcareless|\bby accident\b|\bdid not (?:check|read|notice|tell|ask|follow)\b").is_match(&clause[..end])
+}
+
+/// A capitalised word that the report never writes small, and that names no group or thing.
+fn unknown_name(cx: &Cx<'_>, name: &str) -> bool {
+    let single = !name.contains(' ');
+    let known = pattern!(r"^(?:We|They|It|The|This|That|These|Those|He|She|You|Nobody|Somebody|Someone|Everybody|Everyone|Engineers?|Operators?|Developers?|Support|Team|Teams|Users?|Customers?|Clients?|Release|Version|Service|Server|Database|Deploy\w*|Weir|Kafka|Redis|Postgre\w*|Kubernetes|Git\w*|Jenkins|Grafana|Prometheus|Browsers?|Nodes?|Workers?|Staging|Production|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|Management|Marketing|Finance|Security|Platform|Vendor|Provider|Retries|Which|Who|And|But|Then|Also|Both|One|Two|All|Some|Many|Others?|What|There|Here|When|While|After|Before|Since|Because|Reviewers?|Tests?|Alerts?|Monitoring|Ops)$").is_match(name);
+    let lower = name.to_lowercase();
+    let written_small = cx.doc.source.text.split(|c: char| !c.is_alphanumeric()).any(|w| w == lower);
+    single && !known && !written_small && name.len() >= 3
 }
 
 /// A capitalised word that is a first name, or stands among the report's people.

@@ -149,7 +149,7 @@ fn leftovers(cx: &Cx<'_>, out: &mut Vec<Hit>) {
         }
         let later = doc.about[i].any(&[Part::Actions]);
         for text in block.texts() {
-            if let Some(found) = meta_prose().find(&text.plain).filter(|f| !text.is_quoted(f.start())) {
+            if let Some(found) = meta_prose().find(&text.plain).filter(|f| !later && !text.is_quoted(f.start())) {
                 out.push(
                     Hit::new(text.source_range(found.range()), format!("\"{}\" speaks about how to write a report: text of a template", found.as_str()))
                         .fix("delete it; the report speaks of the incident alone"),

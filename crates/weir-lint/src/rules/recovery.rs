@@ -5,61 +5,121 @@ use crate::facts::part::Part;
 use crate::facts::Tag;
 use crate::words::{duration, pattern};
 
-/// Deeds with the words that tell them; the same deed may be told by any of them.
-fn deeds() -> Vec<(&'static str, &'static regex::Regex)> {
-    vec![
-        ("rolled back", pattern!(r"(?i)\broll(?:ed|ing|s)?[ -]?back\b|\brevert\w*|\bprevious (?:version|release|build)\b|\bback to (?:version|release|v?\d)|\bundid\b")),
-        ("restarted", pattern!(r"(?i)\brestart\w*|\breboot\w*|\bbounced\b|\brecycled\b")),
-        ("increased the size", pattern!(r"(?i)\b(?:increas|rais|enlarg|resiz|bump|expand|grow|grew|doubl|extend)\w*\b|\bset\b[^.]{0,40}\bto \d|\d+\s?(?:→|->)\s?\d|\bscal(?:ed|ing) (?:up|out)\b|\badded\b[^.]{0,30}\b(?:capacity|nodes?|replicas?|disk|space|memory|workers?)\b")),
-        ("failed over", pattern!(r"(?i)\bfail(?:ed|ing|s)?[ -]?over\b|\bpromot\w*|\bswitch\w*\b[^.]{0,40}\b(?:standby|replica|region|primary|provider)")),
-        ("added an index", pattern!(r"(?i)\b(?:added|created|built|creat\w*|add\w*|rebuil\w*)\b[^.]{0,40}\bindex|\bCREATE INDEX\b|\bindex (?:was )?(?:added|created|built)|\breindex\w*")),
-        ("purged", pattern!(r"(?i)\bpurg\w*|\bflush\w*|\bclear(?:ed|ing)\b[^.]{0,30}\b(?:cache|queue|disk|logs?)|\bdrain(?:ed|ing)\b|\binvalidat\w*")),
-        ("disabled", pattern!(r"(?i)\bdisabl\w*|\bturn(?:ed|ing) (?:it |the \w+ )?off\b|\bswitch(?:ed|ing) (?:it |the \w+ )?off\b|\bflag\b[^.]{0,30}\boff\b|\bpaus(?:ed|ing)\b|\bstopp?(?:ed|ing)\b|\bsuspend\w*")),
-        ("optimised", pattern!(r"(?i)\boptimi[sz](?:ed|ing)\b|\btun(?:ed|ing)\b|\brewr(?:ote|itten)\b")),
-        ("terminated", pattern!(r"(?i)\bkill(?:ed|ing)\b|\bterminat(?:ed|ing)\b|\bcancel(?:l?ed|l?ing)\b|\bpg_terminate_backend|\bpg_cancel_backend|\bended the (?:session|transaction)|\bevict\w*")),
-        ("patched", pattern!(r"(?i)\bpatch(?:ed|ing)\b|\bhot-?fix\w*|\b(?:fix|corrected (?:version|build|release|config\w*)|fixed (?:version|build|release|config\w*))\b[^.]{0,30}\b(?:deploy\w*|releas\w*|shipped|roll\w*|applied|live)|\b(?:deployed|released|shipped|rolled out|applied|pushed)\b[^.]{0,40}\b(?:fix|patch|correct\w*|change)\b")),
-        ("restored from a backup", pattern!(r"(?i)\brestor(?:ed|ing|e)\b[^.]{0,40}\b(?:backup|snapshot|dump|archive|point in time)|\breplay(?:ed|ing)\b")),
-        ("limited the rate", pattern!(r"(?i)\brate[- ]?limit\w*|\bthrottl\w*|\bshed\w*\b[^.]{0,20}\b(?:load|traffic)|\bload shed\w*|\bblock(?:ed|ing)\b")),
-        ("renewed", pattern!(r"(?i)\brenew\w*|\breissu\w*|\brotat(?:ed|ing)\b|\bnew certificate\b")),
-        ("vacuumed", pattern!(r"(?i)\bvacuum\w*|\banaly[sz]ed? the table|\bANALYZE\b")),
-        ("rerouted", pattern!(r"(?i)\breroute\w*|\bredirect\w*|\bmov(?:ed|ing) (?:the )?traffic|\bshift(?:ed|ing) (?:the )?traffic|\btraffic (?:was )?(?:moved|shifted)")),
-    ]
-}
+/// Verbs of intervention, as stems, with others that tell the same deed.
+const DEEDS: &[(&str, &str)] = &[
+    ("roll", r"roll\w*|revert\w*|put back|back to|previous"),
+    ("revert", r"revert\w*|roll\w*|back"),
+    ("restart", r"restart\w*|reboot\w*|started again"),
+    ("reboot", r"restart\w*|reboot\w*"),
+    ("increas", r"increas\w*|rais\w*|enlarg\w*|resiz\w*|bigger|larger|grow\w*|grew|more|→|->|from \d+ to \d+|bump\w*|doubl\w*|expand\w*|set to|up to"),
+    ("rais", r"increas\w*|rais\w*|enlarg\w*|resiz\w*|bigger|larger|grow\w*|more|→|->|from \d+ to \d+|bump\w*|doubl\w*|set to"),
+    ("enlarg", r"increas\w*|rais\w*|enlarg\w*|resiz\w*|bigger|larger|grow\w*|more|→|->"),
+    ("optimi", r"optimi\w*|tun(?:ed|ing)|reuse"),
+    ("fail", r"fail(?:ed)?[ -]?over|failover|promot\w*|takeover|took over"),
+    ("promot", r"promot\w*|fail(?:ed)?[ -]?over|took over"),
+    ("purg", r"purg\w*|flush\w*|clear\w*|empt\w*|drop\w*|drain\w*"),
+    ("flush", r"purg\w*|flush\w*|clear\w*|empt\w*"),
+    ("empti", r"empt\w*|purg\w*|flush\w*|clear\w*"),
+    ("disabl", r"disabl\w*|turned off|switched off|off\b|paus\w*|stopp\w*"),
+    ("turn", r"turn\w*|switch\w*|\bset\b|disabl\w*|enabl\w*|\boff\b|\bon\b"),
+    ("switch", r"switch\w*|turn\w*|\bset\b|disabl\w*|enabl\w*|mov\w*"),
+    ("kill", r"kill\w*|terminat\w*|cancel\w*|ended|stopp\w*"),
+    ("terminat", r"kill\w*|terminat\w*|cancel\w*|ended|stopp\w*"),
+    ("cancel", r"kill\w*|terminat\w*|cancel\w*|ended|stopp\w*"),
+    ("remov", r"remov\w*|delet\w*|dropp\w*|taken out"),
+    ("delet", r"remov\w*|delet\w*|dropp\w*|purg\w*"),
+    ("replac", r"replac\w*|swap\w*|new"),
+    ("rebuil", r"rebuil\w*|re-?creat\w*|re-?index\w*"),
+    ("mov", r"mov\w*|shift\w*|switch\w*|rerout\w*|redirect\w*"),
+    ("cut", r"\bcut\b|reduc\w*|lower\w*|short\w*|limit\w*"),
+    ("reduc", r"reduc\w*|lower\w*|\bcut\b|limit\w*"),
+    ("lower", r"reduc\w*|lower\w*|\bcut\b|limit\w*"),
+    ("patch", r"patch\w*|fix\w*|hotfix\w*|deploy\w*|release\w*"),
+    ("throttl", r"throttl\w*|limit\w*|shed\w*"),
+    ("add", r"add\w*|creat\w*|built|more|install\w*"),
+    ("scal", r"scal\w*|add\w*|more"),
+    ("creat", r"creat\w*|add\w*|built"),
+    ("restor", r"restor\w*|replay\w*|recover\w*|back"),
+    ("stop", r"stopp\w*|paus\w*|disabl\w*|ended|kill\w*|turned off"),
+    ("vacuum", r"vacuum\w*"),
+    ("renew", r"renew\w*|new|issu\w*|install\w*"),
+    ("rotat", r"rotat\w*|new"),
+    ("doubl", r"doubl\w*|increas\w*|rais\w*|more|from \d+ to \d+"),
+    ("made", r"increas\w*|rais\w*|enlarg\w*|bigger|larger|made|more|from \d+ to \d+"),
+];
 
 pub(super) fn deeds_have_rows(cx: &Cx<'_>) -> Vec<Hit> {
     if cx.facts.rows.is_empty() {
         return Vec::new();
     }
-    let rows: String = cx.facts.rows.iter().map(|r| r.line_text.as_str()).collect::<Vec<_>>().join("\n");
+    let rows: Vec<String> = cx.facts.rows.iter().map(|r| r.line_text.to_lowercase()).collect();
+    let verbs = r"rolled|reverted|restarted|rebooted|increased|raised|enlarged|optimi[sz]ed|promoted|purged|flushed|emptied|disabled|turned (?:off|on)|switched (?:off|on)|killed|terminated|cancell?ed|removed|deleted|replaced|rebuilt|moved|cut|reduced|lowered|patched|throttled|added|scaled|created|restored|stopped|vacuumed|renewed|rotated|doubled|made (?:larger|bigger)";
+    let (Ok(passive), Ok(active)) = (
+        // "The index was rebuilt", "index was rebuilt and the old machines were replaced".
+        regex::Regex::new(&format!(r"(?i)((?:[\w`'’-]+ ){{1,5}}?)(?:was|were) (?:then |also |temporarily |quickly |both )?({verbs})\b")),
+        // "The database team increased the pool and optimized the connection reuse process".
+        regex::Regex::new(&format!(r"(?i)\b(?:we|team|engineers?|on-?call|i|and|then|also|operators?|they) (?:then |also |temporarily )?({verbs}) ((?:[\w`'’-]+ ?){{1,7}})")),
+    ) else {
+        return Vec::new();
+    };
     let mut out = Vec::new();
-    let deeds = deeds();
     for (i, block) in cx.doc.about_any(&[Part::Resolution, Part::Recovery, Part::Response]) {
-        // A part that is timeline and response at once holds its own rows.
         if block.quoted || block.table.is_some() || cx.doc.about[i].is(Part::Timeline) || block.kind == crate::tree::Kind::Code {
             continue;
         }
-        for (name, words) in &deeds {
-            if words.is_match(&rows) {
+        let text = &block.text;
+        let mut told = Vec::new();
+        for (pattern, verb, object, before) in [(&passive, 2, 1, true), (&active, 1, 2, false)] {
+            let mut at = 0;
+            // From verb to verb: the object of one may hold the next ("increased … and optimized …").
+            while let Some(found) = pattern.captures_at(&text.plain, at) {
+                let Some(word) = found.get(verb) else { break };
+                told.push((found.get(verb), found[object].to_owned(), before));
+                at = word.end();
+            }
+        }
+        for (verb, object, before) in told {
+            let Some(verb) = verb else { continue };
+            // A sentence with its own clock is a row of its own.
+            if text.is_quoted(verb.start()) || undone(&text.plain, verb.range()) || pattern!(r"\d{1,2}:\d{2}").is_match(sentence(&text.plain, verb.start())) {
                 continue;
             }
-            for found in words.find_iter(&block.text.plain) {
-                let (before, after) = around(&block.text.plain, found.range());
-                // Not done, or not yet, or the mechanism at work, or given with its own time.
-                let other = pattern!(r"(?i)\b(?:not|n't|without|instead of|rather than|will|would|to be|could|can|must|should|plan\w*|later|next|permanent|undo|if|before|until|no need to|considered|decided against|never|which|that had|had been|may|might|fix\.?\W+|error rate|latency|load|rate|time|traffic|memory|wait|usage|response|metric:?|undo\W+)\W+(?:\w+\W+){0,3}$").is_match(&before)
-                    || pattern!(r"(?i)^[^.]{0,30}\b(?:follows|is action|see A\d|\(A\d|as A\d|is planned|below|next (?:day|week)|A\d\b)").is_match(&after)
-                    || pattern!(r"\d{1,2}:\d{2}").is_match(sentence(&block.text.plain, found.start()));
-                if other || block.text.is_quoted(found.start()) {
-                    continue;
-                }
+            if !has_row(&rows, &verb.as_str().to_lowercase(), &object.to_lowercase(), before) {
+                let words = verb.as_str().split_whitespace().collect::<Vec<_>>().join(" ");
                 out.push(
-                    Hit::new(block.text.source_range(found.range()), format!("\"{}\" is told here, but no row of the timeline has it", found.as_str().split_whitespace().collect::<Vec<_>>().join(" ")))
-                        .fix(format!("add the row: when was it {name}, by whom, and what changed?").replace("when was it increased the size", "when was it increased, from what to what").replace("was it added an index", "was the index added").replace("was it limited the rate", "was the rate limited")),
+                    Hit::new(text.source_range(verb.range()), format!("\"{words}\" ({}) is told here, but no row of the timeline has it", object.trim()))
+                        .fix("add the row: when, by whom, and what changed after it?"),
                 );
-                break;
             }
         }
     }
     out
+}
+
+/// Whether a row has the deed: its head noun, or its verb (or one that tells the same) with a word of
+/// its object.
+fn has_row(rows: &[String], verb: &str, object: &str, before: bool) -> bool {
+    let stop = pattern!(r"^(?:the|a|an|its|our|their|all|both|each|of|and|then|it|they|this|that|these|which|old|new|former|whole|more|was|were|to|from|in|on|at|by|two|three|one|once|again|out|up|down|off|back)$");
+    let cut = pattern!(r"\b(?:of|from|to|in|on|at|by|for|with|so|until|while|because|after|before|until|this|which|that|and)\b").find(object).filter(|_| !before).map_or(object.len(), |m| m.start());
+    let nouns: Vec<&str> = pattern!(r"[a-z_`][\w`-]*").find_iter(&object[..cut.max(usize::from(cut == 0))]).map(|m| m.as_str()).filter(|w| !stop.is_match(w)).collect();
+    let stem = |w: &str| w.trim_matches('`').chars().take(5).collect::<String>();
+    let has = |row: &String, noun: &str| row.contains(&stem(noun));
+    let same = DEEDS.iter().find(|(name, _)| verb.starts_with(name)).and_then(|(_, words)| regex::Regex::new(&format!(r"(?:^|\W)(?:{words})")).ok());
+    let Some(head) = nouns.last() else {
+        // "It was restarted": any row with the verb.
+        return same.is_none_or(|same| rows.iter().any(|row| same.is_match(row)));
+    };
+    rows.iter().any(|row| {
+        let verb_there = same.as_ref().is_some_and(|same| same.is_match(row));
+        has(row, head) && head.len() > 3 && !matches!(*head, "size" | "limit" | "process" | "system" | "service" | "servers" | "server") || verb_there && nouns.iter().any(|n| has(row, n))
+    })
+}
+
+/// Not done, not yet, or only thought of.
+fn undone(text: &str, range: std::ops::Range<usize>) -> bool {
+    let (before, after) = around(text, range);
+    pattern!(r"(?i)\b(?:not|never|without|instead of|rather than|will|would|to be|could|can|must|should|plan\w*|if|before|until|considered|had been|may|might|as|when|once|since|after|because|had)\W+(?:[\w`'’-]+\W+){0,5}$").is_match(&before)
+        || pattern!(r"(?i)^[^.]{0,30}\b(?:follows|is action|see A\d|\(A\d|as A\d|is planned|next (?:day|week)|A\d\b)").is_match(&after)
 }
 
 fn around(text: &str, range: std::ops::Range<usize>) -> (String, String) {
@@ -83,18 +143,16 @@ pub(super) fn recovery_measured(cx: &Cx<'_>) -> Vec<Hit> {
     if words.trim().is_empty() {
         return Vec::new();
     }
-    let metric = pattern!(r"(?i)\b(?:error rate|errors?|latency|p50|p90|p95|p99|wait\w*|response times?|success rate|queue(?: depth| length)?|lag|throughput|5xx|50\d|depth|backlog|requests?|checkouts?|logins?|orders?|probes?|health ?checks?|cpu|connections?|memory|failures?|timeouts?|hit rate|traffic|utili[sz]ation|replication|messages?|disk|page loads?|load times?|utilisation|jobs?|payments?|sessions?|deliver\w*|searches|uploads?|heap|restarts?|rows?|messages)\b");
-    let mut observed = false;
-    let mut watched = false;
-    let mut threshold = false;
-    for sentence in pattern!(r"[.;]\s|\n").split(&words) {
-        let value = value_words(sentence);
-        let value = figure_words(&value);
-        observed |= metric.is_match(sentence) && value;
-        threshold |= pattern!(r"(?i)\b(?:below|under|above|over|at least|at most|threshold|baseline|objective|target|slo|less than|within|usual|normal (?:value|level|range) of)\b|<|≤|>|≥").is_match(sentence) && metric.is_match(sentence);
-        watched |= pattern!(r"(?i)\b(?:watch(?:ed|ing)?|held|holding|stable|stayed|monitored|observed|quiet|no (?:further|more|new) \w+|without (?:relapse|recurrence|further)|steady|remained|kept|for)\b").is_match(sentence)
-            && duration::spans(sentence).iter().any(|s| s.length.as_secs() >= 10)
-            && pattern!(r"(?i)\b(?:watch\w*|held|holding|stable|stayed|monitored|quiet|relapse|recurrence|steady|remained|kept|below|under|within|above|at (?:baseline|normal)|normal|observed for|flat|zero|no)\b").is_match(sentence);
+    let (mut observed, mut watched, mut threshold) = (false, false, false);
+    for sentence in pattern!(r"[.;]\s|\n| \| ").split(&words) {
+        let bare = value_words(sentence);
+        let value = figure_words(&bare);
+        let compared = pattern!(r"(?i)\b(?:below|under|above|over|fewer than|at least|at most|threshold|baseline|objective|target|less than|within|usual|normal|down to|back (?:to|at|under)|fell|returned to|returned|stays?|stayed|stood|reached|zero|gone|empty|success\w*|again|observed|share|rate)\b|<|≤|>|≥|→|%").is_match(sentence);
+        let changed = pattern!(r"(?i)\b(?:pool|size|limit|memory|timeout|replicas?|threads?|workers?|connections?)\b[^.]{0,40}\bfrom \d").is_match(sentence);
+        observed |= value && compared && !(changed && !sentence.contains('%'));
+        threshold |= value && pattern!(r"(?i)\b(?:below|under|above|fewer than|more than|at least|at most|threshold|baseline|objective|target|less than|within|usual|criterion)\b|<|≤|>|≥").is_match(sentence);
+        watched |= duration::spans(sentence).iter().any(|s| s.length.as_secs() >= 10)
+            && pattern!(r"(?i)\b(?:watch\w*|held|holding|stable|stayed|stays|monitored|quiet|relapse|recurrence|steady|remained|kept|below|under|within|above|normal|observed|flat|zero|same|no|for|still|after)\b").is_match(sentence);
     }
     if observed && (watched || threshold) {
         return Vec::new();

@@ -32,10 +32,9 @@ pub(super) fn rows_in_order(cx: &Cx<'_>) -> Vec<Hit> {
             out.push(Hit::new(first.stamp_range.clone(), "the rows have no date").fix("write the date on the first row"));
         }
     }
-    let mut latest: Option<&Row> = None;
     for pair in stamped.windows(2) {
         let (before, now) = (pair[0], pair[1]);
-        if let (Some(a), Some(b)) = (before.at, now.at) {
+        if let (Some(a), Some(b)) = (before.order, now.order) {
             let apart = b.duration_since(a);
             if apart.is_negative() {
                 let years = apart.as_secs().abs() > 300 * 86_400;
@@ -58,7 +57,7 @@ pub(super) fn rows_in_order(cx: &Cx<'_>) -> Vec<Hit> {
                 out.push(Hit::new(now.stamp_range.clone(), "this row is earlier than the one above it, and carries no date").fix("put the rows in the order of time, or write the date"));
             }
         }
-        latest = latest.filter(|row| row.at >= now.at).or(Some(now));
+        
     }
     order_of_tags(cx, &mut out);
     out
@@ -129,14 +128,14 @@ fn span(rows: &[Row]) -> (usize, usize) {
         .unwrap_or(0);
     let last = rows
         .iter()
-        .position(|r| r.tags.contains(&Tag::Resolved) && r.at > rows[first].at)
+        .position(|r| r.tags.contains(&Tag::Resolved) && r.order > rows[first].order)
         .unwrap_or(rows.len().saturating_sub(1));
     let last = rows.iter().rposition(|r| r.tags.contains(&Tag::Resolved)).filter(|l| *l >= last).map_or(last, |_| last);
     (first, last)
 }
 
 pub(super) fn gaps(cx: &Cx<'_>) -> Vec<Hit> {
-    let rows: Vec<Row> = cx.facts.rows.iter().filter(|r| r.at.is_some()).cloned().collect();
+    let rows: Vec<Row> = cx.facts.rows.iter().filter(|r| r.order.is_some()).cloned().collect();
     if rows.len() < 2 {
         return Vec::new();
     }
@@ -144,14 +143,14 @@ pub(super) fn gaps(cx: &Cx<'_>) -> Vec<Hit> {
     let length = cx
         .facts
         .computed_duration()
-        .or_else(|| std::time::Duration::try_from(rows[last].at?.duration_since(rows[first].at?)).ok())
+        .or_else(|| std::time::Duration::try_from(rows[last].order?.duration_since(rows[first].order?)).ok())
         .unwrap_or_default();
     let limit = (length.as_secs_f64() * 0.15).max(1800.0);
     let explained = cx.doc.words_about(&[Part::Timeline, Part::Response, Part::Resolution, Part::Recovery, Part::Detection, Part::Cause, Part::Factors, Part::FalseLeads, Part::WentWrong, Part::Lessons, Part::Summary]);
     let mut out = Vec::new();
     for n in first..last.min(rows.len() - 1) {
         let (a, b) = (&rows[n], &rows[n + 1]);
-        let (Some(from), Some(to)) = (a.at, b.at) else { continue };
+        let (Some(from), Some(to)) = (a.order, b.order) else { continue };
         let gap = to.duration_since(from);
         if gap.as_secs_f64() <= limit {
             continue;
@@ -178,35 +177,29 @@ fn clock(row: &Row) -> String {
 
 /// A row that says what goes on after it.
 fn busy(words: &str) -> bool {
-    pattern!(r"(?i)\b(?:until|takes|expected to take|will take|took|for the next|over the next|while|waiting|waits|await\w*|meanwhile|begins? (?:to )?(?:re|restor|replay|copy|rebuild|drain|vacuum|backfill)\w*|restor(?:e|ing) (?:started|begins|began|running)|draining|rebuilding|replaying|copying|catching up|in progress|monitoring (?:begins|started)|watch(?:ed|ing)? (?:for|until)|searched?|no progress|nobody|unanswered|not acknowledged)\b").is_match(words)
+    pattern!(r"(?i)\b(?:until \d|expected to take|will take|for the next|over the next|while|waiting|waits|await\w*|meanwhile|begins? (?:to )?(?:re|restor|replay|copy|rebuild|drain|vacuum|backfill)\w*|restor(?:e|ing) (?:started|begins|began|running)|draining|rebuilding|replaying|copying|catching up|in progress|monitoring (?:begins|started)|watch(?:ed|ing)? (?:for|until)|searched?|no progress|nobody|unanswered|not acknowledged)\b").is_match(words)
 }
 
 /// A row that says what came before it.
 fn waited(words: &str) -> bool {
-    pattern!(r"(?i)\b(?:after (?:\d+|an?|half|two|three|several|waiting|the|trying|reading|checking|searching|review|approval)|took (?:\d+|an?|about|nearly|over|until)|because|delay(?:ed)? (?:by|because)|having|waited|since \d|for (?:\d+|the last|an? )\s?(?:min|h|hour|s)|once|completes?|completed|finishe[ds]|caught up|no (?:change|progress) since|until (?:then|now)|in between|meanwhile)\b").is_match(words)
+    pattern!(r"(?i)\b(?:after (?:\d+|an?|half|two|three|several|waiting|the|trying|reading|checking|searching|review|approval)|took (?:\d+|an?|about|nearly|over|until)|because|delay(?:ed)? (?:by|because)|having|waited|since \d|for (?:\d+|the last|an? )\s?(?:min|h|hour|s)|once|completes?|completed|finishe[ds]|caught up|no (?:change|progress) since|nobody worked|no night|overnight|until (?:then|now)|in between|meanwhile)\b").is_match(words)
 }
 
 /// The interval is spoken of elsewhere: by its times, or by its length.
 fn named(words: &str, a: &Row, b: &Row, gap: jiff::SignedDuration) -> bool {
-    let (from, to) = (clock(a), clock(b));
-    if from.is_empty() || to.is_empty() {
-        return false;
-    }
-    let near = |x: &str, y: &str| {
-        words.match_indices(x).any(|(at, _)| {
-            let end = crate::source::floor_boundary(words, at + 90);
-            let rest = &words[at + x.len()..end];
-            rest.find('\n').map_or(rest, |n| &rest[..n]).contains(y)
-        })
-    };
-    if near(&from, &to) {
-        return true;
-    }
-    // "the 45 minutes to the right team": the length, with a word of reason beside it.
+    let (Some(from), Some(to)) = (time(a), time(b)) else { return false };
+    let same = |x: jiff::civil::Time, y: jiff::civil::Time| x.hour() == y.hour() && x.minute() == y.minute();
     let length = gap.unsigned_abs();
     words.lines().any(|line| {
-        let reason = pattern!(r"(?i)\b(?:because|since|while|waiting|waited|spent|went into|between|were needed|was needed|searching|due to|as the|before|took|lost|gap|delay)\b").is_match(line);
-        reason && duration::spans(line).iter().any(|s| (s.length.as_secs_f64() - length.as_secs_f64()).abs() < 61.0)
+        pattern!(r"[.;] ").split(line).any(|sentence| {
+            let times: Vec<_> = crate::words::clock::stamps(sentence).into_iter().filter_map(|s| s.time).collect();
+            if times.iter().any(|t| same(*t, from)) && times.iter().any(|t| same(*t, to)) {
+                return true;
+            }
+            // "the 45 minutes to the right team": the length, with a word of reason beside it.
+            let reason = pattern!(r"(?i)\b(?:because|since|while|waiting|waited|spent|went into|between|were needed|was needed|searching|due to|as the|before|took|lost|gap|delay|cost)\b").is_match(sentence);
+            reason && duration::spans(sentence).iter().any(|s| (s.length.as_secs_f64() - length.as_secs_f64()).abs() < 61.0)
+        })
     })
 }
 
@@ -256,14 +249,18 @@ pub(super) fn evidence(cx: &Cx<'_>) -> Vec<Hit> {
     out
 }
 
+/// Somebody or something notices: a complaint, a call, an alert.
+fn noticed(words: &str) -> bool {
+    pattern!(r"(?i)\b(?:calls?|called|phones?|phoned|tells?|told|complain\w*|report(?:s|ed|ing)?|writes?|wrote|asks?|asked|notic\w*|tickets?|flagged|(?:first )?detected|discovered|alert\w*|alarm\w*|paged|page fired|page (?:sent|went))\b").is_match(words)
+}
+
 pub(super) fn measured_onset(cx: &Cx<'_>) -> Vec<Hit> {
     let rows = &cx.facts.rows;
-    let onset = rows.iter().position(|r| r.tags.iter().any(|t| matches!(t, Tag::Impact | Tag::Detected)));
+    // The first row that isn't only the trigger.
+    let onset = rows.iter().position(|r| r.tags.iter().any(|t| !matches!(t, Tag::Trigger | Tag::Update)) || r.tags.is_empty() && noticed(&r.line_text));
     let Some(first) = onset.map(|n| &rows[n]) else { return Vec::new() };
     let lower = first.line_text.to_lowercase();
-    let noticed = first.tags.contains(&Tag::Detected);
-    let complaint = pattern!(r"\b(?:users?|customers?|clients?|merchants?|support|tenants?|partners?|tickets?|agents?|staff|shops?|stores?)\b[^.|]{0,50}\b(?:report\w*|complain\w*|ticket\w*|call\w*|open\w*|raised|writes|wrote|told|contact\w*|flag\w*)|\b(?:issue|incident|problem|outage|errors?|anomaly) (?:was |is )?(?:first )?(?:detected|reported|noticed|discovered)\b|\balert\w*\b[^|.]{0,60}\b(?:fire[ds]?|trigger\w*|received|page[ds]?|sent|raised)|\bpaged\b|\bpage (?:fired|sent|went)|\b(?:first|support) (?:tickets?|complaints?|reports?)\b|\bnotic(?:ed|es)\b|\breports? (?:of|from)\b");
-    if !noticed || !complaint.is_match(&lower) {
+    if !noticed(&lower) {
         return Vec::new();
     }
     // A row that is measured and a complaint at once is measured.

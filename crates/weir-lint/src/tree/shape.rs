@@ -11,6 +11,9 @@ use super::{Block, Form, Kind, Text, Tree};
 use crate::facts::part::{Part, Parts, classify};
 use crate::words::clock;
 
+/// What may follow under the heading of the actions.
+const AFTER_ACTIONS: &[Part] = &[Part::Lessons, Part::WentWell, Part::WentWrong, Part::Lucky, Part::Questions, Part::Evidence, Part::Glossary];
+
 /// Depth of a bold or bare pseudo-heading below the heading it stands under.
 const PSEUDO: u8 = 5;
 /// Depth of a run-in label below the heading it stands under.
@@ -19,16 +22,31 @@ const LABEL: u8 = 8;
 pub(super) fn shape(tree: &mut Tree) {
     let blocks = std::mem::take(&mut tree.blocks);
     let mut out = Vec::with_capacity(blocks.len());
+    let mut heading = Parts::default();
     for block in blocks {
+        if let Kind::Head { form: Form::Heading, .. } = block.kind {
+            heading = classify(&block.text.plain);
+        }
         match block.kind {
-            Kind::Para if !block.quoted => split_lines(block, &mut out),
-            Kind::Item { .. } if !block.quoted => label(block, &mut out),
+            Kind::Para if !block.quoted => split_lines(block, heading, &mut out),
+            Kind::Item { .. } if !block.quoted => label(block, heading, &mut out),
             _ => out.push(block),
         }
     }
     levels(&mut out);
+    for block in &mut out {
+        if block.kind != Kind::Code {
+            block.text.unbreak();
+            for cell in block.table.iter_mut().flat_map(|t| std::iter::once(&mut t.head).chain(&mut t.rows)).flat_map(|r| &mut r.cells) {
+                cell.unbreak();
+            }
+        }
+    }
     tree.blocks = out;
 }
+
+/// Marks of items that Markdown doesn't know.
+const BOXES: [char; 6] = ['☐', '☑', '□', '✓', '✔', '•'];
 
 /// Whether a line begins something of its own: a stamp, a bold label, or `Label: value`.
 fn begins(line: &Text) -> bool {
@@ -41,14 +59,14 @@ fn begins(line: &Text) -> bool {
     static LABELLED: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"^(?:[A-Z][\w/&’'()-]*)(?: [\w/&’'()-]+){0,5}:(?:\s|$)").expect("a fixed pattern")
     });
-    LABELLED.is_match(&line.plain) || line.plain.starts_with("• ")
+    LABELLED.is_match(&line.plain) || line.plain.starts_with(BOXES)
 }
 
 /// A paragraph in which lines begin things becomes one block per thing.
-fn split_lines(block: Block, out: &mut Vec<Block>) {
+fn split_lines(block: Block, heading: Parts, out: &mut Vec<Block>) {
     let lines = block.text.lines();
     if lines.len() < 2 || !lines.iter().skip(1).any(begins) {
-        label(block, out);
+        label(block, heading, out);
         return;
     }
     let mut start = 0;
@@ -65,14 +83,26 @@ fn split_lines(block: Block, out: &mut Vec<Block>) {
     pieces.push(block.text.part(start..at));
     for text in pieces.into_iter().filter(|t| !t.is_blank()) {
         let range = text.whole();
-        label(Block::new(Kind::Para, text, range), out);
+        let kind = match text.plain.chars().next() {
+            Some(mark) if BOXES.contains(&mark) => {
+                let task = Some(mark == '☑').filter(|_| mark != '•');
+                Kind::Item { depth: 1, ordered: false, task }
+            }
+            _ => Kind::Para,
+        };
+        label(Block::new(kind, text, range), heading, out);
     }
 }
 
 /// Takes a label that names a part off the front of a block.
-fn label(block: Block, out: &mut Vec<Block>) {
+fn label(block: Block, heading: Parts, out: &mut Vec<Block>) {
     let item = matches!(block.kind, Kind::Item { .. });
-    if let Some((title, end, form)) = leading_label(&block.text, item) {
+    let found = leading_label(&block.text, item).filter(|(title, ..)| {
+        // Among actions "Incident response training: …" is one of them, not the part about the response.
+        let named = classify(&title.plain);
+        !heading.is(Part::Actions) || named.any(AFTER_ACTIONS) || title.is_bold() && named.is(Part::Actions)
+    });
+    if let Some((title, end, form)) = found {
         let rest = block.text.part(end..block.text.plain.len());
         let range = block.range.start..title.whole().end;
         let mut head = Block::new(Kind::Head { level: 0, form }, title, range);
@@ -156,7 +186,7 @@ fn exact(words: &str) -> bool {
         words.as_str(),
         "summary" | "timeline" | "root cause" | "root cause analysis" | "resolution" | "action items"
             | "impact" | "lessons learned" | "resolution and recovery" | "issue summary"
-            | "corrective and preventative measures" | "executive summary" | "contributing factors"
+            | "what went well" | "what went wrong" | "where we got lucky" | "what went poorly" | "corrective and preventative measures" | "executive summary" | "contributing factors"
     )
 }
 

@@ -177,6 +177,13 @@ impl Text {
         out
     }
 
+    /// Line breaks that remain are the author's editor's: blanks.
+    pub(crate) fn unbreak(&mut self) {
+        if self.plain.contains('\n') {
+            self.plain = self.plain.replace('\n', " ");
+        }
+    }
+
     /// Finds what is quoted. Called once, when the text is whole.
     pub(crate) fn settle(&mut self) {
         self.quoted = self.code.clone();

@@ -124,6 +124,12 @@ fn days(text: &str) -> Vec<(Range<usize>, Day)> {
     for found in pattern!(r"\b(\d{1,2})\.(\d{1,2})\.(\d{4})\b").captures_iter(text) {
         add(whole(&found), Some(&found[3]), number(&found[2]), &found[1], false);
     }
+    // `02-21 09:02`: only before a clock is it a date.
+    for found in pattern!(r"(?:^|[\s|(*])(\d{2})-(\d{2}),?\s+\d{1,2}:\d{2}").captures_iter(text) {
+        if let (Some(a), Some(b)) = (found.get(1), found.get(2)) {
+            add(a.start()..b.end(), None, number(a.as_str()), b.as_str(), false);
+        }
+    }
     out.sort_by_key(|(range, _)| range.start);
     out
 }
@@ -141,7 +147,7 @@ fn times(text: &str) -> Vec<(Range<usize>, Time, bool)> {
         // A port, a ratio, an offset, an IPv6 address or a line number is no clock.
         let clear = before(text, range.start).is_none_or(|c| !c.is_ascii_digit() && !matches!(c, ':' | '.' | '+' | '−' | '-' | '/') || matches!(c, '-' | '−') && before(text, range.start - c.len_utf8()).is_some_and(|c| c.is_ascii_digit()))
             && before(text, range.start).is_none_or(|c| !c.is_alphabetic() || matches!(c, 'T' | 't') && range.start > 1 && before(text, range.start - 1).is_some_and(|c| c.is_ascii_digit()))
-            && after(text, range.end).is_none_or(|c| !c.is_ascii_digit() && c != ':');
+            && after(text, range.end).is_none_or(|c| !c.is_ascii_digit() && (c != ':' || !after(text, range.end + 1).is_some_and(|c| c.is_ascii_digit())));
         if !clear {
             continue;
         }
@@ -311,7 +317,7 @@ pub fn leading_stamp(line: &str) -> Option<Stamp> {
     let head_end = crate::source::floor_boundary(line, skipped + 64);
     let found = stamps(&line[..head_end]).into_iter().find(|stamp| stamp.time.is_some())?;
     let between = line[..found.range.start].trim_start_matches(|c: char| !c.is_alphanumeric());
-    pattern!(r"^(?i:(?:at|from|by|c\.?|ca\.?|about|around|approx\.?|day \d+|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?)[,:\s]*)?$")
+    pattern!(r"^(?i:(?:at|c\.?|ca\.?|about|around|approx\.?|day \d+|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?)[,:\s]*)?$")
         .is_match(between)
         .then_some(found)
 }

@@ -122,7 +122,7 @@ pub fn counts(text: &str, nouns: &regex::Regex) -> Vec<Count> {
                 }
                 break;
             }
-            if matches!(lower.as_str(), "of" | "and" | "to" | "in" | "at" | "per" | "for" | "from" | "with" | "were" | "was" | "min" | "s" | "ms" | "hours" | "minutes" | "seconds" | "percent" | "utc" | "out") {
+            if matches!(lower.as_str(), "of" | "the" | "a" | "an" | "our" | "and" | "to" | "in" | "at" | "per" | "for" | "from" | "with" | "were" | "was" | "min" | "s" | "ms" | "hours" | "minutes" | "seconds" | "percent" | "utc" | "out") {
                 break;
             }
         }

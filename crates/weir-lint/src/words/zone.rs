@@ -86,7 +86,7 @@ pub fn leading(text: &str) -> Option<(Zone, Range<usize>)> {
     .captures(text)?;
     let word = found.get(1)?;
     // "EAT (UTC+3)" says the offset itself.
-    if let Some(more) = pattern!(r"^\s*\(\s?(?:=\s?)?((?:UTC|GMT)\s?[+−-]\s?\d{1,2}(?::?\d{2})?|[+−-]\d{2}:?\d{2})\s?\)")
+    if let Some(more) = pattern!(r"^\s*(?:\(|, ?(?:which is|that is|i\.e\.)?|=|\bis\b|, )\s?(?:= ?)?((?:UTC|GMT)\s?[+−-]\s?\d{1,2}(?::?\d{2})?|[+−-]\d{2}:?\d{2})\s?\)?")
         .captures(&text[word.end()..])
     {
         if let (Some(_), Some(offset)) = (parse(word.as_str()), more.get(1)) {
@@ -143,7 +143,8 @@ fn offset(word: &str) -> Option<i32> {
 /// "Timeline (UTC)", "time zone: EAT".
 pub fn declared(text: &str) -> Option<(Zone, Range<usize>)> {
     let patterns = [
-        pattern!(r"(?i)\b(?:all|every) (?:the )?(?:times?|timestamps?|stamps?|clocks?|dates)\b[^.\n]{0,60}?\b(?-i:(UTC|GMT)(?:\s?[+−-]\s?\d{1,2}(?::?\d{2})?)?|[A-Z]{2,4}|[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+)(?:\b|$)"),
+        pattern!(r"(?i)\b(?:all|every) (?:the )?(?:times?|timestamps?|stamps?|clocks?|dates)\b[^.\n]{0,60}?(?-i:\b(?:UTC|GMT)(?:\s?[+−-]\s?\d{1,2}(?::?\d{2})?)?|\b[A-Z]{2,4}|\b[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+|[+−-]\d{2}:\d{2})(?:\b|$)"),
+        pattern!(r"(?i)\b(?:clock )?times? (?:\w+ )?(?:are|is)\b[^.\n]{0,50}?(?-i:(?:UTC|GMT)(?:\s?[+−-]\s?\d{1,2}(?::?\d{2})?)?|[A-Z]{3,4}|[+−-]\d{2}:\d{2})(?:\b|$)"),
         pattern!(r"(?i)\btimes?(?:stamps?)?(?: are| is|:)?(?: given| shown| recorded| stated)?(?: in)? (?-i:(?:UTC|GMT)(?:\s?[+−-]\s?\d{1,2}(?::?\d{2})?)?|[A-Z]{3,4})(?:\b|$)"),
         pattern!(r"(?i)\btime ?zone\b[^.\n]{0,20}?(?-i:(?:UTC|GMT)(?:\s?[+−-]\s?\d{1,2}(?::?\d{2})?)?|[A-Z]{2,4}|[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+)(?:\b|$)"),
         pattern!(r"(?i)\b(?:time-?line|time|times|when|stamp|timestamp|chronology|events|start|end)\b[^\n|]{0,24}?\((?:all )?(?:times )?(?:in )?(?-i:(?:UTC|GMT)(?:\s?[+−-]\s?\d{1,2}(?::?\d{2})?)?|[A-Z]{2,4}|[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+)\b"),
