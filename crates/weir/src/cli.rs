@@ -189,6 +189,10 @@ pub(crate) struct SayArgs {
 pub(crate) enum ReportCommand {
     /// The report of an incident: in full, on one page, or for the public.
     Render(RenderArgs),
+    /// Make an incident out of a report that anybody wrote: clocks, rows, impact, cause, actions.
+    Import(crate::report_import::ImportArgs),
+    /// Write a report with one question at a time, each with its reason.
+    New(crate::report_new::NewArgs),
 }
 
 /// `weir report render`.

@@ -8,6 +8,8 @@ mod config;
 mod demo;
 mod incident;
 mod journal;
+mod report_import;
+mod report_new;
 mod report_pdf;
 mod report_render;
 mod run;
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::Incident(command) => incident::incident(command),
         Command::Report(ReportCommand::Render(args)) => report_render::render(&args),
+        Command::Report(ReportCommand::Import(args)) => report_import::import(args),
+        Command::Report(ReportCommand::New(args)) => report_new::new(&args),
         Command::Config(ConfigCommand::Check { file }) => run::check(&file),
         Command::Config(ConfigCommand::Schema) => {
             say(&config::schema());

@@ -182,7 +182,14 @@ impl Reading<'_> {
                     .to_owned(),
             });
         }
-        let title = facts.title.as_deref().map(clean).filter(|t| !t.is_empty());
+        // The date is added to the title again wherever it is shown.
+        let day = format!(", {}", date(wall(started)));
+        let title = facts
+            .title
+            .as_deref()
+            .map(clean)
+            .map(|title| title.strip_suffix(&day).map(str::to_owned).unwrap_or(title))
+            .filter(|t| !t.is_empty());
         if title.is_none() {
             self.ask("What is it called: which service, which symptom? The report has no title.");
         }
@@ -215,6 +222,21 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// The row of the detection has the title where nobody told of it.
+    fn is_title(&self, says: &str) -> bool {
+        matches!(self.said.first(), Some(Said::Opened { title: Some(title), .. }) if title == says)
+    }
+
+    /// A clock that some row of the report itself stops; a row of Weir's that tells that nothing
+    /// stopped it is none.
+    fn told(&self, when: Option<Timestamp>, tag: Tag) -> Option<Timestamp> {
+        let at = when?;
+        let here = || self.facts.rows.iter().filter(|row| row.at == Some(at));
+        let ours = here().any(|row| is_ours(&clean(&row.says)));
+        let told = here().any(|row| row.tags.contains(&tag) && !is_ours(&clean(&row.says)));
+        (told || !ours).then_some(at)
+    }
+
     /// The rows of the timeline, each with the clock that it stops.
     fn rows(&mut self) {
         let facts = self.facts;
@@ -225,16 +247,22 @@ impl Reading<'_> {
         let mut open: Vec<(NoteKind, Option<Timestamp>)> = vec![
             (NoteKind::Impact, started),
             (NoteKind::Detected, clocks.detected),
-            (NoteKind::Ack, clocks.acked),
-            (NoteKind::Identified, clocks.identified),
-            (NoteKind::Mitigated, clocks.mitigated),
+            (NoteKind::Ack, self.told(clocks.acked, Tag::Acked)),
+            (
+                NoteKind::Identified,
+                self.told(clocks.identified, Tag::Identified),
+            ),
+            (
+                NoteKind::Mitigated,
+                self.told(clocks.mitigated, Tag::Mitigated),
+            ),
             (NoteKind::Resolved, ended),
         ];
         let mut without_time = 0;
         let mut beyond = 0;
         for row in &facts.rows {
             let (says, marked) = unmarked(&clean(&row.says));
-            if says.is_empty() && marked.is_none() || is_ours(&says) {
+            if says.is_empty() && marked.is_none() || is_ours(&says) || self.is_title(&says) {
                 continue;
             }
             let Some(at) = row.at else {
@@ -248,7 +276,10 @@ impl Reading<'_> {
                 beyond += 1;
                 continue;
             }
+            // What was usual before is no change that could have set it off.
+            let usual = says.starts_with("the usual, for ");
             let kind = match marked {
+                None if usual => None,
                 Some(kind) => Some(kind),
                 None => open
                     .iter()
@@ -317,7 +348,13 @@ impl Reading<'_> {
     }
 
     fn state(&mut self, topic: Topic, says: &str) {
-        let says = clean(says);
+        let says = clean(says).replace(" | ", "; ");
+        // Several paragraphs may have come together; what only asks is no statement.
+        let says: Vec<&str> = says
+            .split(". ")
+            .filter(|part| !is_open(part) && !is_ours(part))
+            .collect();
+        let says = says.join(". ");
         let known = self
             .said
             .iter()
@@ -343,6 +380,17 @@ impl Reading<'_> {
         });
     }
 
+    /// States it, or asks for it.
+    fn say(&mut self, topic: Topic, said: Option<&str>, question: &str) {
+        let before = self.said.len();
+        if let Some(says) = said {
+            self.state(topic, says);
+        }
+        if self.said.len() == before {
+            self.ask(question);
+        }
+    }
+
     fn statements(&mut self) {
         let facts = self.facts;
         let summary = self.paragraphs(&[Part::Summary], 3);
@@ -350,35 +398,39 @@ impl Reading<'_> {
             self.state(Topic::Summary, says);
         }
         self.impact(&summary.join(" "));
-        let mut say = |topic: Topic, said: Option<&str>, question: &str| match said {
-            Some(says) if !is_open(&clean(says)) => self.state(topic, says),
-            _ if question.is_empty() => {}
-            _ => self.ask(question),
-        };
         let of = |said: &Option<weir_lint::facts::Said>| said.as_ref().map(|s| s.says.clone());
         let (data, worked) = (of(&facts.data_lost), of(&facts.still_worked));
-        say(
+        self.say(
             Topic::DataLost,
             data.as_deref(),
             "Was any data lost, corrupted or exposed?",
         );
-        say(Topic::StillWorked, worked.as_deref(), "What kept working?");
-        let (trigger, cause) = (of(&facts.trigger), of(&facts.cause));
-        say(
+        self.say(Topic::StillWorked, worked.as_deref(), "What kept working?");
+        let (trigger, mut cause) = (of(&facts.trigger), of(&facts.cause));
+        let surprise = self.surprise();
+        // Why nobody saw it coming stands beside the cause and is another matter.
+        if let Some(cause) = &mut cause {
+            let mut clean_cause = clean(cause);
+            for other in &surprise {
+                clean_cause = clean_cause.replace(other.as_str(), "");
+            }
+            *cause = clean_cause;
+        }
+        self.say(
             Topic::Trigger,
             trigger.as_deref(),
             "What set it off, and why at this time?",
         );
-        say(Topic::RootCause, cause.as_deref(), "What was the cause?");
+        self.say(Topic::RootCause, cause.as_deref(), "What was the cause?");
         let how = of(&facts.identified_how);
-        say(
+        self.say(
             Topic::HowIdentified,
             how.as_deref(),
             "How was the cause found: by which query, graph or number?",
         );
         let (resolution, recovery) = (of(&facts.resolution), of(&facts.recovery));
-        say(Topic::Mitigation, resolution.as_deref(), "What ended it?");
-        say(
+        self.say(Topic::Mitigation, resolution.as_deref(), "What ended it?");
+        self.say(
             Topic::Recovery,
             recovery.as_deref(),
             "By which metric and threshold is it known to be over, and how long was it watched?",
@@ -389,8 +441,8 @@ impl Reading<'_> {
         for lead in &facts.false_leads {
             self.state(Topic::FalseLead, &lead.says);
         }
-        for says in self.surprise() {
-            self.state(Topic::WhySurprised, &says);
+        for says in &surprise {
+            self.state(Topic::WhySurprised, says);
         }
         for (topic, all) in [
             (Topic::WentWell, &facts.went_well),
@@ -679,9 +731,18 @@ fn status_of(action: &Action) -> Option<(ActionStatus, String)> {
     Some((status, says.to_owned()))
 }
 
-/// A row that only Weir's rendering adds.
+/// What only Weir's rendering adds.
 fn is_ours(says: &str) -> bool {
     says.starts_with("until here: ")
+        || says == "impact begins, as far as is known"
+        || says.contains("the journal holds no")
+        || says.contains("Weir gave no order")
+        || says.starts_with("Not seen by Weir")
+        || says.starts_with("Mitigated at ")
+        || says.starts_with("Resolved at ")
+        || LABELS
+            .iter()
+            .any(|label| says == label.trim_end_matches([' ', '.']))
         || says.starts_with("All times are UTC")
         || says.contains("the journal holds nothing")
         || says.starts_with("Draft: the incident is")
@@ -692,8 +753,11 @@ fn is_ours(says: &str) -> bool {
 fn is_open(says: &str) -> bool {
     let lower = says.trim().to_lowercase();
     lower.is_empty()
-        || lower.starts_with("open question")
-        || lower.ends_with("is an open question")
+        || lower.contains("open question")
+        || lower.contains("the journal holds no")
+        || lower.contains("diagnosis names none")
+        || lower.contains("not measured")
+        || lower.ends_with(':')
         || matches!(lower.as_str(), "tbd" | "-" | "–" | "none yet" | "n/a")
         || lower.starts_with("not measured")
 }
@@ -729,15 +793,26 @@ const LABELS: [&str; 9] = [
     "What kept working, stated ",
     "What kept working ",
     "How it was identified. ",
-    "What it was taken for. ",
+    "What it was not. ",
     "Why it was a surprise. ",
     "Mitigation. ",
     "Recovery. ",
 ];
 
+/// Sentences of Weir's own where nobody said anything.
+const OWN: [&str; 2] = [
+    "What removes the cause for good stands in part 5.",
+    "None is known while the cause is not.",
+];
+
 /// What somebody wrote, without what Weir's rendering put around it.
 fn clean(says: &str) -> String {
-    let mut text = says.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What stood in backticks is text by now, and a lone one would begin code again.
+    let mut text = says
+        .replace('`', "")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     if let Some((label, rest)) = text.split_once(": ")
         && label
             .strip_prefix('F')
@@ -751,6 +826,9 @@ fn clean(says: &str) -> String {
             break;
         }
     }
+    for own in OWN {
+        text = text.replace(own, "");
+    }
     loop {
         let before = text.len();
         text.truncate(text.trim_end_matches(['.', ' ']).len());
@@ -762,6 +840,11 @@ fn clean(says: &str) -> String {
                 .is_some_and(|n| n.parse::<u32>().is_ok())
         {
             text.truncate(open);
+            text.truncate(text.trim_end_matches([' ', ',']).len());
+            text.truncate(
+                text.strip_suffix("] to")
+                    .map_or(text.len(), |t| t.len() + 1),
+            );
         }
         if let Some(open) = text.rfind(" (stated by ").or_else(|| text.rfind(" (at "))
             && text.ends_with(')')
@@ -882,6 +965,7 @@ mod tests {
                 "Off (CHG-1). On",
             ),
             ("costs 5 (five) coins.", "costs 5 (five) coins"),
+            ("It is so. [J1] to [J29]", "It is so"),
         ] {
             assert_eq!(clean(rendered), said);
         }

@@ -499,7 +499,7 @@ fn identified(draft: &mut Draft<'_>) {
 /// False leads: what people followed, with what it cost; what Weir tested, with the number that
 /// spoke against it.
 fn ruled_out(draft: &mut Draft<'_>) {
-    let followed = draft.stated_para("What it was taken for.", Topic::FalseLead);
+    let followed = draft.stated_para("What it was not.", Topic::FalseLead);
     let label = if followed {
         "What Weir ruled out."
     } else {

@@ -63,10 +63,10 @@ pub(super) fn write(draft: &mut Draft<'_>) {
             By::Person(_) | By::System(_) => Line::new().told(&row.says),
         };
         if let Some(tag) = row.kind.tag() {
-            if !row.says.trim().is_empty() {
-                what = what.text(" ");
+            if row.says.trim().is_empty() {
+                what = what.text("by ").says(by_words(&row.by));
             }
-            what = what.text("(").strong(tag).text(")");
+            what = what.text(" (").strong(tag).text(")");
         }
         let cited = match row.kind {
             RowKind::Impact if draft.was_seen() => draft.cite_samples(),

@@ -365,14 +365,19 @@ fn table_rows<'a>(table: &'a crate::tree::Table, day: Option<Date>, out: &mut Ve
         if let (Some(stamp), Some(day)) = (&mut stamp, beside) {
             stamp.day.get_or_insert(day);
         }
-        // What happened: the longest of the other cells.
-        let says = row
+        // What happened: the cell under a head that says so, else the longest of the other cells.
+        let named = table
+            .head
             .cells
             .iter()
-            .enumerate()
-            .filter(|(c, _)| *c != column)
-            .max_by_key(|(_, cell)| cell.plain.len())
-            .map(|(_, cell)| cell.clone())
+            .position(|head| pattern!(r"(?i)^\s*(?:what(?: happened)?|events?|description)\s*$").is_match(&head.plain))
+            .filter(|c| *c != column)
+            .and_then(|c| row.cells.get(c))
+            .filter(|cell| !cell.is_blank());
+        let longest = || row.cells.iter().enumerate().filter(|(c, _)| *c != column).max_by_key(|(_, cell)| cell.plain.len());
+        let says = named
+            .or_else(|| longest().map(|(_, cell)| cell))
+            .cloned()
             .unwrap_or_default();
         let more = row.cells.iter().enumerate().filter(|(c, _)| *c != column).map(|(_, cell)| cell).collect();
         let stamp_range = cell.whole();
