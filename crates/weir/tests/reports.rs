@@ -278,7 +278,7 @@ fn a_foreign_report_is_imported_into_a_store_and_rendered_in_every_form() {
     );
     assert_eq!(wrong.status.code(), Some(1));
     assert!(
-        err(&wrong).contains("mine.md:1:22: `incident.titel` is not defined"),
+        err(&wrong).contains("mine.md:1:23: `incident.titel` is not defined"),
         "{}",
         err(&wrong)
     );

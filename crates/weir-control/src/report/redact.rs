@@ -80,13 +80,31 @@ impl Redactor {
         for common in COMMON {
             names.remove(common);
         }
-        let service = incident
+        // The service's name is what the reader knows it by; a team may be called after it. Where
+        // it is also the name of a pool or an application, it goes all the same.
+        let technical: String = incident
+            .pools
+            .iter()
+            .map(ToString::to_string)
+            .chain(
+                incident
+                    .causes
+                    .iter()
+                    .flat_map(|c| c.object.values().cloned()),
+            )
+            .collect::<Vec<_>>()
+            .join(" ")
+            .to_lowercase();
+        let service: BTreeSet<String> = incident
             .service_given
             .iter()
             .flat_map(|name| name.split(|c: char| !c.is_alphanumeric()))
             .map(str::to_lowercase)
-            .filter(|word| !word.is_empty() && !names.contains(word))
+            .filter(|word| !word.is_empty() && !technical.contains(word.as_str()))
             .collect();
+        for word in &service {
+            names.remove(word);
+        }
         Self { names, service }
     }
 
