@@ -57,8 +57,7 @@ fn trigger(draft: &mut Draft<'_>) {
             .incident
             .timeline()
             .into_iter()
-            .filter(|row| row.kind == RowKind::Marker && row.at <= onset)
-            .next_back();
+            .rfind(|row| row.kind == RowKind::Marker && row.at <= onset);
         let line = match marker {
             // What came before is not yet what set it off.
             Some(row) => line

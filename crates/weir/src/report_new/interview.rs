@@ -253,7 +253,7 @@ impl Interview {
                     .find_map(|stamp| stamp.day.and_then(|day| day.date(None)))
                     .ok_or_else(|| format!("`{line}` is no date; write 2026-03-18"))?;
                 let end = self.end().or(self.start());
-                let ended = end.map(|at| day_of(at));
+                let ended = end.map(day_of);
                 if ended.is_some_and(|day| date < day) {
                     return Err("that lies before the end of the incident (IR33)".to_owned());
                 }
