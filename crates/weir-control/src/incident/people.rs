@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use weir_model::{Evidence, Wall};
 
 use super::entry::{
-    ActionStatus, ActionText, ClockName, Entry, IncidentId, NoteKind, Role, Said, Topic,
+    ActionStatus, ActionText, By, ClockName, Entry, IncidentId, NoteKind, Role, Said, Topic,
 };
 use super::parts::{
     Action, Assignment, Check, Clocks, Correction, Escalation, GivenAnswer, OutsideAlert,
@@ -291,8 +291,9 @@ impl Incident {
             if let Some(clock) = clock_of(kind) {
                 self.noted_clocks.entry(clock).or_insert(at);
             }
-            // Where nothing measures it, what people tell is all that moves it.
-            if self.first_level.is_none() {
+            // A report that was taken in tells of what is over; it must not stand open, and call
+            // people, until somebody says so again. A person's note moves nothing.
+            if self.first_level.is_none() && matches!(entry.by, By::System(_)) {
                 let told = match kind {
                     NoteKind::Ack => Status::Acknowledged,
                     NoteKind::Mitigated => Status::Mitigated,

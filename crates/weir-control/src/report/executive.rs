@@ -60,7 +60,7 @@ fn labelled(label: &str, says: Line) -> Line {
 fn state(incident: &Incident) -> Line {
     let clocks = incident.clocks();
     let start = clocks.impact_started_at;
-    let mut status = incident.status.name().to_owned();
+    let mut status = super::status(incident).name().to_owned();
     if let Some(first) = status.get_mut(0..1) {
         first.make_ascii_uppercase();
     }
@@ -194,7 +194,7 @@ fn ended(incident: &Incident) -> Line {
     }
     match incident.actions_taken.last() {
         Some(row) => Line::new().says_sentence(&clipped(&row.says, 20)).text("."),
-        None if incident.status.is_ongoing() => Line::of("It goes on."),
+        None if super::status(incident).is_ongoing() => Line::of("It goes on."),
         None => Line::of("Not recorded; a question for the review."),
     }
 }

@@ -41,7 +41,7 @@ use weir_model::{Evidence, Order, PoolKey, Wall};
 
 use crate::incident::entry::{By, Kind, Role, Topic};
 use crate::incident::words::{date, rfc3339};
-use crate::incident::{Action, Clocks, Incident, Row, Statement};
+use crate::incident::{Action, Clocks, Incident, Row, Statement, Status};
 use crate::record::window::PoolWindow;
 use doc::{Block, Cited, Document, Front, Line, Table};
 use evidence::Book;
@@ -244,7 +244,7 @@ fn front(incident: &Incident) -> Vec<(&'static str, Front)> {
         ("id", Front::Word(incident.id.to_string())),
         ("title", Front::Quoted(incident.title())),
         ("severity", Front::Word(incident.severity.to_string())),
-        ("status", Front::Word(incident.status.to_string())),
+        ("status", Front::Word(status(incident).to_string())),
         ("kind", Front::Word(kind.to_owned())),
         ("date", Front::Word(date(clocks.impact_started_at))),
         ("started", Front::Word(rfc3339(clocks.impact_started_at))),
@@ -295,6 +295,23 @@ fn actions(incident: &Incident) -> Vec<Action> {
         actions.retain(|a| a.adopted);
     }
     actions
+}
+
+/// How far it is, for a reader: an incident that nothing measured is over when its clocks say so.
+fn status(incident: &Incident) -> Status {
+    let clocks = incident.clocks();
+    let told = match (
+        clocks.resolved_at,
+        clocks.mitigated_at,
+        clocks.acknowledged_at,
+    ) {
+        _ if incident.level.is_some() => Status::Open,
+        (Some(_), _, _) => Status::Resolved,
+        (None, Some(_), _) => Status::Mitigated,
+        (None, None, Some(_)) => Status::Acknowledged,
+        (None, None, None) => Status::Open,
+    };
+    incident.status.max(told)
 }
 
 /// The latest statement about the first of these topics that has one.

@@ -41,7 +41,7 @@ pub(super) fn document(incident: &Incident) -> Document {
         ("id", Front::Word(incident.id.to_string())),
         ("title", Front::Quoted(title.clone())),
         ("severity", Front::Word(incident.severity.to_string())),
-        ("status", Front::Word(incident.status.to_string())),
+        ("status", Front::Word(super::status(incident).to_string())),
         ("started", Front::Word(rfc3339(clocks.impact_started_at))),
         (
             "resolved",

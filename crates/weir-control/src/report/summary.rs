@@ -21,10 +21,13 @@ pub(super) fn write(draft: &mut Draft<'_>) {
                 .text(": the fault was caused on purpose."),
         );
     }
-    if draft.incident.status.is_ongoing() {
+    if super::status(draft.incident).is_ongoing() {
         draft.para(
             Line::new()
-                .strong(format!("Draft: the incident is {}", draft.incident.status))
+                .strong(format!(
+                    "Draft: the incident is {}",
+                    super::status(draft.incident)
+                ))
                 .text(format!(
                     ". Times and counts go as far as {} {} UTC.",
                     date(draft.incident.last_at),
