@@ -14,7 +14,7 @@ use std::time::Duration;
 use weir_control::handle::{Answer, Ask, Published};
 use weir_control::incident::entry::IncidentId;
 use weir_control::incident::{Incident, Status, clocks};
-use weir_control::report;
+use weir_control::report::{self, Form};
 use weir_model::{HumanDuration, PoolKey, Wall};
 
 use crate::fault::ApiFault;
@@ -468,6 +468,7 @@ pub(crate) async fn incident(
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportQuery {
     format: Option<String>,
+    form: Option<String>,
 }
 
 /// `GET /api/v1/incidents/{id}/report`.
@@ -476,13 +477,43 @@ pub(crate) async fn report(
     Path(id): Path<String>,
     asked: Asked<ReportQuery>,
 ) -> Result<Response, ApiFault> {
-    let asked = query(asked, "format")?;
+    let asked = query(asked, "format, form")?;
     let published = api.handle.now();
     let incident = find_incident(&published, &id)?;
+    let form: Form = match asked.form.as_deref() {
+        None => Form::Full,
+        Some(name) => name
+            .parse()
+            .map_err(|says: String| ApiFault::bad("bad_form", says, "full is the default"))?,
+    };
     let format = asked.format.as_deref().unwrap_or("md");
-    let (kind, make): (_, fn(&Incident) -> String) = match format {
-        "md" | "markdown" => ("text/markdown; charset=utf-8", report::markdown),
-        "html" => ("text/html; charset=utf-8", report::html),
+    if form != Form::Full && matches!(format, "json" | "github") {
+        return Err(ApiFault::bad(
+            "bad_form",
+            format!(
+                "`{format}` has the whole incident in it; there is no {} form of it",
+                form.name()
+            ),
+            "take md, html, confluence or context for that form",
+        ));
+    }
+    let (kind, make): (_, fn(&Incident, Form) -> String) = match format {
+        "md" | "markdown" => ("text/markdown; charset=utf-8", |incident, form| {
+            report::render(incident, form, report::Format::Markdown)
+        }),
+        "html" => ("text/html; charset=utf-8", |incident, form| {
+            report::render(incident, form, report::Format::Html)
+        }),
+        // The body of a page; the browser shows it as text, for it is made to be pasted.
+        "confluence" => ("text/plain; charset=utf-8", |incident, form| {
+            report::render(incident, form, report::Format::Confluence)
+        }),
+        "github" => (JSON, |incident, _| {
+            report::issues_json(incident, None).to_string()
+        }),
+        "context" => (JSON, |incident, form| {
+            report::context(incident, form).to_string()
+        }),
         "json" => {
             return aside(&api, JSON, move || {
                 document(&incident, &published.journals).to_string()
@@ -493,12 +524,12 @@ pub(crate) async fn report(
             return Err(ApiFault::bad(
                 "bad_format",
                 format!("`{other}` is no format of a report"),
-                "known are md, html, json",
+                "known are md, html, json, confluence, github, context",
             ));
         }
     };
     let shown = Arc::clone(&incident);
-    let mut response = aside(&api, kind, move || make(&shown)).await?;
+    let mut response = aside(&api, kind, move || make(&shown, form)).await?;
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
         axum::http::HeaderValue::from_static(REPORT_POLICY),

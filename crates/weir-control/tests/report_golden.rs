@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use weir_control::incident::entry::Entry;
 use weir_control::incident::{Incident, json};
 use weir_control::notify::{Message, Speaker, What};
+use weir_control::report::{Form, Format};
 use weir_control::{notify, report};
 
 struct Case {
@@ -18,11 +19,13 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let journals: [(&str, Vec<Entry>); 4] = [
+    let journals: [(&str, Vec<Entry>); 6] = [
         ("pool_undersized", report_support::pool_undersized()),
         ("idle_in_transaction", report_support::idle_in_transaction()),
         ("server_down", report_support::server_down()),
         ("sparse", report_support::sparse()),
+        ("declared", report_support::people::declared()),
+        ("corrected", report_support::people::corrected()),
     ];
     journals
         .into_iter()
@@ -122,6 +125,18 @@ fn reports_read_as_agreed() {
                 &weir(),
             ))),
         ));
+        for form in [Form::Executive, Form::Public] {
+            let name = format!("{}.md", form.name());
+            let text = report::render(incident, form, Format::Markdown);
+            differing.extend(case.compare(&name, &text));
+        }
+        let confluence = report::render(incident, Form::Full, Format::Confluence);
+        differing.extend(case.compare("report.xhtml", &confluence));
+        let issues: Vec<String> = report::issues(incident, Some("http://weir.example:6433/"))
+            .iter()
+            .map(report::Issue::text)
+            .collect();
+        differing.extend(case.compare("issues.md", &issues.join("\n\n")));
         for (name, svg) in report::charts(incident) {
             differing.extend(case.compare(&name, &svg));
         }

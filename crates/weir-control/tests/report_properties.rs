@@ -444,8 +444,10 @@ fn whole(incident: &Incident) {
     let actions = document["actions"].as_array().unwrap();
     assert!((1..=10).contains(&actions.len()));
     let of = |kind: &str| actions.iter().any(|a| a["type"] == kind);
-    assert!(of("prevent") && (of("detect") || of("mitigate")));
-    assert!(!document["questions"].as_array().unwrap().is_empty());
+    // Somebody may have written the same words down as another type.
+    let adopted = incident.actions().iter().any(|action| action.adopted);
+    assert!(adopted || of("prevent") && (of("detect") || of("mitigate")));
+    assert!(document["questions"].is_array());
     assert!(!notify::page(incident).contains('\n'));
     every_message_fits(incident);
 }

@@ -156,19 +156,38 @@ pub(crate) enum Output {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReportCommand {
-    /// The five-part report of an incident.
-    Render {
-        /// INC-7
-        id: String,
-        /// md, html or json.
-        #[arg(long, default_value = "md", value_parser = ["md", "html", "json"])]
-        format: String,
-        /// Write to this file, or this directory (then with charts), instead of standard output.
-        #[arg(long, value_name = "PATH")]
-        out: Option<PathBuf>,
-        #[command(flatten)]
-        source: Source,
-    },
+    /// The report of an incident: in full, on one page, or for the public.
+    Render(RenderArgs),
+    /// Make an incident out of a report that anybody wrote: clocks, rows, impact, cause, actions.
+    Import(crate::report_import::ImportArgs),
+    /// Write a report with one question at a time, each with its reason.
+    New(crate::report_new::NewArgs),
+}
+
+/// `weir report render`.
+#[derive(Debug, Args)]
+pub(crate) struct RenderArgs {
+    /// INC-7
+    pub(crate) id: String,
+    /// full: the five parts. executive: one page for who decides. public: without names of hosts,
+    /// users, applications and people, and without statements.
+    #[arg(long, default_value = "full", value_parser = ["full", "executive", "public"])]
+    pub(crate) form: String,
+    /// md, html, json, pdf (through a browser), confluence (storage format) or github (one issue
+    /// per open action) [default: md]
+    #[arg(long, value_parser = ["md", "html", "json", "pdf", "confluence", "github"])]
+    pub(crate) format: Option<String>,
+    /// A template of your own (Jinja); its extension decides how output is escaped.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template: Option<PathBuf>,
+    /// Write to this file, or this directory (then with charts), instead of standard output.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+    /// The browser that prints a PDF [default: chromium, google-chrome… on PATH]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) browser: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: Source,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,23 +1,21 @@
-//! `weir incident …` and `weir report …`: the same words over HTTP, or read from the store's file.
+//! `weir incident …`: the same words over HTTP, or read from the store's file.
 
 mod tell;
 mod told;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Value, json};
 use weir_control::incident::entry::{Entry, IncidentId};
-use weir_control::incident::{Incident, clocks, json as incident_json};
+use weir_control::incident::{Incident, clocks};
 use weir_control::record::store::{Journals, Store, StoreHealth};
-use weir_control::report;
 use weir_model::HumanDuration;
 
 use crate::Failed;
-use crate::cli::{ActionCommand, IncidentCommand, Output, ReportCommand, Source};
+use crate::cli::{ActionCommand, IncidentCommand, Output, Source};
 
 /// `weir incident …`.
 pub(crate) fn incident(command: IncidentCommand) -> Result<(), Failed> {
@@ -123,77 +121,6 @@ fn wish(command: IncidentCommand) -> Result<tell::Wish, Failed> {
     }
 }
 
-/// `weir report …`.
-pub(crate) fn report(command: ReportCommand) -> Result<(), Failed> {
-    let ReportCommand::Render {
-        id,
-        format,
-        out,
-        source,
-    } = command;
-    let id = parse(&id)?;
-    let text = match from_file(&source)? {
-        Some(incidents) => {
-            let incident = find(&incidents, id)?;
-            match format.as_str() {
-                "md" => report::markdown(incident),
-                "html" => report::html(incident),
-                _ => pretty(&incident_json::document(incident)),
-            }
-        }
-        None => get_text(
-            &source,
-            &format!("/api/v1/incidents/{id}/report?format={format}"),
-        )?,
-    };
-    match out {
-        None => crate::say(&text),
-        Some(path) => {
-            let file = if path.is_dir() {
-                path.join(format!("report.{format}"))
-            } else {
-                path
-            };
-            std::fs::write(&file, &text)
-                .with_context(|| format!("couldn't write {}", file.display()))?;
-            let mut written = vec![file.clone()];
-            if format == "md" {
-                written.extend(write_charts(
-                    &source,
-                    id,
-                    file.parent().unwrap_or(Path::new(".")),
-                )?);
-            }
-            for file in written {
-                eprintln!("wrote {}", file.display());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The charts that the Markdown refers to, beside it.
-fn write_charts(source: &Source, id: IncidentId, dir: &Path) -> Result<Vec<PathBuf>, Failed> {
-    let charts: Vec<(String, String)> = match from_file(source)? {
-        Some(incidents) => report::charts(find(&incidents, id)?),
-        None => ["wait.svg", "hold.svg"]
-            .into_iter()
-            // An incident without numbers has no charts, and its report none to show.
-            .filter_map(|name| {
-                let path = format!("/api/v1/incidents/{id}/charts/{name}");
-                Some((name.to_owned(), get_text(source, &path).ok()?))
-            })
-            .collect(),
-    };
-    let mut written = Vec::new();
-    for (name, svg) in charts {
-        let file = dir.join(name);
-        std::fs::write(&file, svg).with_context(|| format!("couldn't write {}", file.display()))?;
-        written.push(file);
-    }
-    Ok(written)
-}
-
 fn list(source: &Source, status: Option<&str>) -> Result<(), Failed> {
     let documents: Vec<Value> = match read_file(source)? {
         Some((incidents, journals)) => incidents
@@ -286,7 +213,7 @@ fn clocks_of(since: HumanDuration, drills: bool, source: &Source) -> Result<(), 
     Ok(())
 }
 
-/// Who acts: as said, or as logged in.
+/// Who says it: as told, or the login name.
 pub(crate) fn who(by: Option<String>) -> String {
     let environment = crate::clock::environment();
     let login = || {
@@ -302,7 +229,10 @@ pub(crate) fn parse(id: &str) -> Result<IncidentId, Failed> {
 }
 
 /// The incident with this number, or the one that speaks for it.
-fn find(incidents: &BTreeMap<IncidentId, Incident>, id: IncidentId) -> Result<&Incident, Failed> {
+pub(crate) fn find(
+    incidents: &BTreeMap<IncidentId, Incident>,
+    id: IncidentId,
+) -> Result<&Incident, Failed> {
     let survivor = id.survivor(|id| incidents.get(&id));
     incidents.get(&survivor).ok_or_else(|| {
         let hint = id
@@ -313,10 +243,11 @@ fn find(incidents: &BTreeMap<IncidentId, Incident>, id: IncidentId) -> Result<&I
 }
 
 /// Incidents of the store's file, if one was named.
-fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, Failed> {
+pub(crate) fn from_file(source: &Source) -> Result<Option<BTreeMap<IncidentId, Incident>>, Failed> {
     Ok(read_file(source)?.map(|(incidents, _)| incidents))
 }
 
+/// Incidents, and how their journals are.
 type FromFile = (BTreeMap<IncidentId, Incident>, Arc<Journals>);
 
 /// The same, with how their journals are.

@@ -9,6 +9,10 @@ mod demo;
 mod incident;
 mod journal;
 mod outside;
+mod report_import;
+mod report_new;
+mod report_pdf;
+mod report_render;
 mod run;
 mod when;
 mod wiring;
@@ -17,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, ConfigCommand};
+use cli::{Cli, Command, ConfigCommand, ReportCommand};
 
 /// Why a command ended badly.
 pub(crate) enum Failed {
@@ -45,7 +49,9 @@ fn main() -> ExitCode {
         Command::Silence(command) => outside::silence(command),
         Command::Notify(command) => outside::notify(command),
         Command::Marker(args) => outside::marker(args),
-        Command::Report(command) => incident::report(command),
+        Command::Report(ReportCommand::Render(args)) => report_render::render(&args),
+        Command::Report(ReportCommand::Import(args)) => report_import::import(args),
+        Command::Report(ReportCommand::New(args)) => report_new::new(&args),
         Command::Config(ConfigCommand::Check { file }) => run::check(&file),
         Command::Config(ConfigCommand::Schema) => {
             say(&config::schema());

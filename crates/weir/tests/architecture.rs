@@ -47,7 +47,7 @@ fn the_floors_hold() {
         ("weir-wire", &[]),
         ("weir-model", &[]),
         ("weir-engine", &["weir-wire", "weir-model"]),
-        ("weir-control", &["weir-model"]),
+        ("weir-control", &["weir-lint", "weir-model"]),
         ("weir-proxy", &["weir-engine", "weir-wire", "weir-model"]),
         ("weir-api", &["weir-control", "weir-wire", "weir-model"]),
         (

@@ -159,7 +159,7 @@ pub(crate) fn data_lost(incident: &Incident) -> String {
     match measured.cut_in_transaction {
         _ if failed == 0 => format!("none: no transaction failed{incomplete}"),
         Some(0) => format!(
-            "none: {} failed before they had begun, none in the middle{incomplete}",
+            "none: {} failed, and none of them had begun{incomplete}",
             counted(failed, "transaction", "transactions"),
         ),
         Some(cut) => format!(

@@ -455,7 +455,7 @@ fn for_cause(incident: &Incident, cause: Cause) -> Vec<Draft> {
                 Prevent,
                 "p1",
                 "cause",
-                "Name the cause in the review, from the evidence listed below, and replace this line by its measure",
+                "Name the cause in the review from the evidence listed below, and add a measure that removes it",
                 "`GET /api/v1/incidents/{id}`: the first of `causes` is not `unknown`",
             ),
             draft(
@@ -539,8 +539,8 @@ fn for_factor(incident: &Incident, factor: &Factor) -> Option<Draft> {
     })
 }
 
-/// What a person must still answer for the report: what nothing measured, nobody stated and nobody
-/// answered.
+/// What a person must still answer for the report. What somebody has stated or answered is asked
+/// no more.
 pub(super) fn questions(
     incident: &Incident,
     factors: &[Factor],
@@ -548,29 +548,30 @@ pub(super) fn questions(
 ) -> Vec<String> {
     let mut ask = Vec::new();
     let clocks = incident.clocks();
-    let stated = |topic| incident.stated_about(topic).next().is_some();
-    if incident.trigger.is_none() && !stated(Topic::Trigger) {
+    let stated = |topic: Topic| incident.stated_about(topic).count();
+    let says = |topic: Topic| stated(topic) > 0;
+    if incident.trigger.is_none() && !says(Topic::Trigger) {
         ask.push(
             "What set it off, and why at this time? Weir saw no trigger (deploy marker, event, \
              change of configuration)."
                 .to_owned(),
         );
     }
-    if incident.top_cause().is_none() && !stated(Topic::RootCause) {
+    if incident.top_cause().is_none() && !says(Topic::RootCause) {
         ask.push(
             "What was the cause? Diagnosis names none; the evidence and what was ruled out stand \
              in section 3."
                 .to_owned(),
         );
     }
-    if factors.len() + incident.stated_about(Topic::Factor).count() < 2 {
+    if factors.len() + stated(Topic::Factor) < 2 {
         ask.push("What else made it possible or worse? The journal shows fewer than two contributing factors.".to_owned());
     }
     match &incident.measured {
-        None if stated(Topic::Impact) => {}
+        None if says(Topic::Impact) => {}
         None => ask.push("Who was hurt, and how many? No impact was measured.".to_owned()),
         Some(measured) => {
-            if measured.impact.users.is_none() && !stated(Topic::Impact) {
+            if measured.impact.users.is_none() && !says(Topic::Impact) {
                 ask.push(
                     "How many users were affected? No query carried a user id; with an SQL comment \
                      such as `/*user_id='42'*/` Weir counts them."
@@ -578,7 +579,7 @@ pub(super) fn questions(
                 );
             }
             if let Some(cut) = measured.cut_in_transaction.filter(|&n| n > 0)
-                && !stated(Topic::DataLost)
+                && !says(Topic::DataLost)
             {
                 ask.push(format!(
                     "Which of the {} cut in the middle had committed? Only the application or the \
@@ -591,7 +592,8 @@ pub(super) fn questions(
     if clocks.mitigated_at.is_some()
         && incident.actions_taken.is_empty()
         && !incident.decisions.iter().any(|d| d.acted)
-        && !stated(Topic::Mitigation)
+        && !says(Topic::Mitigation)
+        && !says(Topic::Fix)
     {
         ask.push("What ended it? The journal holds recovery and no action before it.".to_owned());
     }
@@ -600,39 +602,37 @@ pub(super) fn questions(
     } else if clocks.acknowledged_at.is_none() {
         ask.push("Who had it? The journal holds no acknowledgement.".to_owned());
     }
-    if !stated(Topic::WhySurprised) {
+    if !says(Topic::WhySurprised) {
         ask.push(
             "Why was this not seen coming, and which other pools are in the same position?"
                 .to_owned(),
         );
     }
-    ask.extend(unowned(actions));
-    if incident.review.is_none() {
-        ask.push("Who reviews this report, without having been on call?".to_owned());
-    }
-    ask.retain(|question| incident.answers.iter().all(|a| a.question != *question));
-    ask
-}
-
-/// The actions that nobody has, or that have no date.
-fn unowned(actions: &[Action]) -> Option<String> {
-    let open: Vec<&str> = actions
+    // Beside what people wrote themselves for an incident that nothing measured, proposals are
+    // not shown, so nobody is asked for them.
+    let told = incident.first_level().is_none()
+        && incident.measured.is_none()
+        && actions.iter().any(|a| a.adopted);
+    let actions: Vec<&Action> = actions.iter().filter(|a| a.adopted || !told).collect();
+    let unowned: Vec<&str> = actions
         .iter()
         .filter(|a| a.status.is_open() && (a.owner.is_none() || a.due.is_none()))
         .map(|a| a.id.as_str())
         .collect();
-    match open.as_slice() {
-        [] => None,
-        [one] if actions.len() > 1 => {
-            Some(format!("Who owns the action {one}, and by which date?"))
-        }
-        all if all.len() == actions.len() => Some(format!(
-            "Who owns each of the actions A1 to A{}, and by which date?",
-            actions.len()
+    match unowned.as_slice() {
+        [] => {}
+        [one] => ask.push(format!("Who owns the action {one}, and by which date?")),
+        [first, .., last] if unowned.len() == actions.len() => ask.push(format!(
+            "Who owns each of the actions {first} to {last}, and by which date?"
         )),
-        some => Some(format!(
+        several => ask.push(format!(
             "Who owns each of the actions {}, and by which date?",
-            some.join(", ")
+            several.join(", ")
         )),
     }
+    if incident.review.is_none() {
+        ask.push("Who reviews this report, without having been on call?".to_owned());
+    }
+    ask.retain(|question| !incident.answers.iter().any(|a| a.question == *question));
+    ask
 }

@@ -8,6 +8,7 @@ pub mod clocks;
 pub mod entry;
 pub mod export;
 mod factors;
+pub mod import;
 pub mod json;
 mod measures;
 mod nouns;

@@ -293,6 +293,17 @@ impl Incident {
             if let Some(clock) = kind.clock() {
                 self.noted_clocks.entry(clock).or_insert(at);
             }
+            // A report that was taken in tells of what is over; it must not stand open, and call
+            // people, until somebody says so again. A person's note moves nothing.
+            if self.first_level.is_none() && matches!(entry.by, By::System(_)) {
+                let told = match kind {
+                    NoteKind::Ack => Status::Acknowledged,
+                    NoteKind::Mitigated => Status::Mitigated,
+                    NoteKind::Resolved => Status::Resolved,
+                    _ => Status::Open,
+                };
+                self.status = self.status.max(told);
+            }
             if kind == NoteKind::Marker {
                 keep(&mut self.markers, row.clone(), &mut self.rows_dropped);
             }

@@ -124,7 +124,7 @@ impl Incident {
         measures::actions(self, &self.factors())
     }
 
-    /// What a person must still answer.
+    /// What a person must still answer; empty once all of it is stated or answered.
     pub fn questions(&self) -> Vec<String> {
         measures::questions(self, &self.factors(), &self.actions())
     }

@@ -4,6 +4,7 @@ use weir_model::{Cause, Level};
 
 use super::doc::{Cited, Line};
 use super::{Draft, measured, timeline};
+use crate::incident::entry::Topic;
 use crate::incident::words::{self, count, counted, duration, per_second, seconds, share, trimmed};
 use crate::incident::{Factor, FactorKind, RowKind};
 use crate::record::window::PoolWindow;
@@ -12,45 +13,86 @@ pub(super) fn write(draft: &mut Draft<'_>) {
     draft.heading("3. Root cause");
     trigger(draft);
     cause(draft);
+    if draft.was_seen() {
+        littles_law(draft);
+    }
     factors(draft);
-    quantities(draft);
-    timeline::hold_figure(draft);
+    if draft.was_seen() {
+        quantities(draft);
+        timeline::hold_figure(draft);
+    }
     identified(draft);
     ruled_out(draft);
+    surprise(draft);
+    related(draft);
 }
 
 fn trigger(draft: &mut Draft<'_>) {
-    let line = Line::new().strong("Trigger.").text(" ");
-    let line = match &draft.incident.trigger {
-        Some(trigger) => {
-            let cited = [Cited::Journal(trigger.seq)];
-            let line = line.says_sentence(&trigger.says).cite(&cited);
-            match trigger.at {
-                Some(at) => line.text(format!(
-                    " ({} UTC, {}).",
-                    words::time_of_day_tenths(at),
-                    words::beside_onset(at, draft.clocks.impact_started_at)
-                )),
-                None => line.text(" (time not known)."),
-            }
-        }
-        None => line.text("Not seen by Weir: neither a step in the measured load nor an event in the journal. It is an open question."),
-    };
-    draft.para(line);
+    let told = draft.stated_para("Trigger.", Topic::Trigger);
+    let onset = draft.clocks.impact_started_at;
+    if let Some(trigger) = &draft.incident.trigger {
+        let cited = [Cited::Journal(trigger.seq)];
+        let label = if told {
+            "Trigger, as Weir saw it."
+        } else {
+            "Trigger."
+        };
+        let line = Line::new()
+            .strong(label)
+            .text(" ")
+            .says_sentence(&trigger.says)
+            .cite(&cited);
+        let line = match trigger.at {
+            Some(at) => line.text(format!(
+                " ({} UTC, {}).",
+                words::time_of_day_tenths(at),
+                words::beside_onset(at, onset)
+            )),
+            None => line.text(" (time not known)."),
+        };
+        draft.para(line);
+    } else if !told {
+        let line = Line::new().strong("Trigger.").text(" ");
+        let marker = draft
+            .incident
+            .timeline()
+            .into_iter()
+            .rfind(|row| row.kind == RowKind::Marker && row.at <= onset);
+        let line = match marker {
+            // What came before is not yet what set it off.
+            Some(row) => line
+                .text("Not proven. The last change before the onset, ")
+                .text(words::beside_onset(row.at, onset))
+                .text(", was ")
+                .told(&row.says)
+                .cite(&[Cited::Journal(row.seq)])
+                .text(". Whether it set this off is an open question."),
+            None => line
+                .text("Not seen by Weir: neither a step in the measured load nor an event in the journal. It is an open question.")
+                .cite(&draft.cite_whole()),
+        };
+        draft.para(line);
+    }
 }
 
 fn cause(draft: &mut Draft<'_>) {
-    let line = Line::new().strong("Cause.").text(" ");
+    let told = draft.stated_para("Cause.", Topic::RootCause);
+    let label = if told {
+        "Cause, as Weir measured it."
+    } else {
+        "Cause."
+    };
+    let line = Line::new().strong(label).text(" ");
     let Some(top) = draft.incident.top_cause() else {
         let says = match draft.incident.causes.first() {
             Some(unknown) => line
                 .text("Not known: nothing explains enough of it. ")
                 .says_part(&unknown.says)
                 .text("."),
-            None => line.text("Not known: the journal holds no diagnosis."),
+            None if told => return,
+            None => line.text("Not known: the journal holds no diagnosis. It is an open question."),
         };
         draft.para(says);
-        littles_law(draft);
         return;
     };
     let cited = draft.book.cite_all(&top.evidence);
@@ -87,7 +129,90 @@ fn cause(draft: &mut Draft<'_>) {
         }
         draft.para(line.text("."));
     }
-    littles_law(draft);
+}
+
+/// Why nobody saw it coming: as people answer it, and what the journal shows of it.
+fn surprise(draft: &mut Draft<'_>) {
+    let told = draft.stated_para("Why it was a surprise.", Topic::WhySurprised);
+    let incident = draft.incident;
+    let mut line = Line::new().strong(if told {
+        "What the journal shows of it."
+    } else {
+        "Why it was a surprise."
+    });
+    let mut shown = false;
+    let mut cited = Vec::new();
+    if let Some(usual) = measured(incident.baseline.as_ref())
+        && usual.size > 0.0
+    {
+        cited.extend(draft.cite_baseline());
+        line = line.text(format!(
+            " Before the onset {} of {} server connections were in use, and at most {} waited.",
+            trimmed(usual.active),
+            trimmed(usual.size),
+            counted(u64::from(usual.waiting_max), "client", "clients")
+        ));
+        shown = true;
+    }
+    let onset = draft.clocks.impact_started_at;
+    let announced = incident
+        .timeline()
+        .iter()
+        .any(|row| row.kind == RowKind::Marker && row.at <= onset);
+    let warned = incident.alerts.iter().any(|alert| alert.at < onset);
+    if draft.was_seen() && !announced && !warned {
+        line = line.text(
+            " Neither a marker of a change nor an alert stands in the journal before the onset.",
+        );
+        cited.extend(draft.cite_whole());
+        shown = true;
+    }
+    line = line.cite(&cited);
+    if !told {
+        line = line.text(
+            " Why nobody caught it sooner, in monitoring, tests or review, is an open question.",
+        );
+        shown = true;
+    }
+    if shown {
+        draft.para(line);
+    }
+}
+
+/// It happened before.
+fn related(draft: &mut Draft<'_>) {
+    let related = draft.incident.related.clone();
+    if related.is_empty() {
+        return;
+    }
+    draft.para(Line::new().strong("It happened before."));
+    let items = related
+        .iter()
+        .take(20)
+        .map(|r| {
+            let line = Line::new()
+                .strong(r.to.to_string())
+                .text(": ")
+                .says_part(&r.says);
+            let line = if r.open_actions.is_empty() {
+                line.text("; none of its actions was still open")
+            } else {
+                let mut line = line.text(format!(
+                    "; still open of its actions: {} ",
+                    counted(r.open_actions.len() as u64, "action,", "actions,")
+                ));
+                for (index, action) in r.open_actions.iter().take(10).enumerate() {
+                    if index > 0 {
+                        line = line.text("; ");
+                    }
+                    line = line.says_part(action);
+                }
+                line
+            };
+            line.cite(&[Cited::Journal(r.seq)]).text(".")
+        })
+        .collect();
+    draft.list(items);
 }
 
 /// Demand against supply, with the numbers.
@@ -151,16 +276,26 @@ fn littles_law(draft: &mut Draft<'_>) {
 
 fn factors(draft: &mut Draft<'_>) {
     let factors = draft.incident.factors();
-    draft.para(match factors.len() {
+    let stated: Vec<Line> = draft
+        .incident
+        .stated_about(Topic::Factor)
+        .filter(|stated| !factors.iter().any(|f| f.says.contains(&stated.says)))
+        .take(super::STATED_MAX)
+        .map(super::stated_line)
+        .collect();
+    let whole = draft.cite_whole();
+    draft.para(match factors.len() + stated.len() {
         0 => Line::new()
             .strong("Contributing factors.")
-            .text(" The journal shows none beside the cause; what else made it possible is an open question."),
+            .text(" The journal shows none beside the cause; what else made it possible is an open question.")
+            .cite(&whole),
         1 => Line::new()
             .strong("Contributing factors.")
-            .text(" The journal shows one; whether there were more is an open question."),
+            .text(" The journal shows one; whether there were more is an open question.")
+            .cite(&whole),
         _ => Line::new().strong("Contributing factors."),
     });
-    let items = factors
+    let mut items: Vec<Line> = factors
         .iter()
         .map(|factor| {
             let cited = cite_factor(draft, factor);
@@ -172,6 +307,13 @@ fn factors(draft: &mut Draft<'_>) {
                 .cite(&cited)
         })
         .collect();
+    for (index, mut line) in stated.into_iter().enumerate() {
+        let mut numbered = Line::new()
+            .strong(format!("F{}", factors.len() + index + 1))
+            .text(": ");
+        numbered.0.append(&mut line.0);
+        items.push(numbered);
+    }
     draft.list(items);
 }
 
@@ -205,8 +347,7 @@ fn cite_factor(draft: &mut Draft<'_>, factor: &Factor) -> Vec<Cited> {
             .take(3)
             .map(|row| Cited::Journal(row.seq))
             .collect(),
-        // What isn't in the journal stands on the whole of it.
-        FactorKind::NobodyAcknowledged => Vec::new(),
+        FactorKind::NobodyAcknowledged => draft.cite_whole(),
     }
 }
 
@@ -294,9 +435,23 @@ fn quantities(draft: &mut Draft<'_>) {
 }
 
 fn identified(draft: &mut Draft<'_>) {
-    let line = Line::new().strong("How it was identified.").text(" ");
+    let told = draft.stated_para("How it was identified.", Topic::HowIdentified);
+    let label = if told {
+        "How Weir identified it."
+    } else {
+        "How it was identified."
+    };
+    let line = Line::new().strong(label).text(" ");
     let Some(top) = draft.incident.causes.first().cloned() else {
-        draft.para(line.text("It was not: the journal holds no diagnosis."));
+        if !told {
+            let line = if draft.was_seen() {
+                line.text("It was not: the journal holds no diagnosis.")
+            } else {
+                line.text("The journal does not say; it is an open question.")
+            };
+            let cited = draft.cite_whole();
+            draft.para(line.cite(&cited));
+        }
         return;
     };
     let line = match draft.clocks.cause_named_at {
@@ -340,14 +495,42 @@ fn identified(draft: &mut Draft<'_>) {
     }
 }
 
+/// False leads: what people followed, with what it cost; what Weir tested, with the number that
+/// spoke against it.
 fn ruled_out(draft: &mut Draft<'_>) {
-    let line = Line::new().strong("What it was not.").text(" ");
+    let followed = draft.stated_para("What it was not.", Topic::FalseLead);
+    let label = if followed {
+        "What Weir ruled out."
+    } else {
+        "What it was not."
+    };
+    let line = Line::new().strong(label).text(" ");
     if draft.incident.ruled_out.is_empty() {
-        draft.para(line.text("The journal holds nothing that was ruled out."));
+        if !followed {
+            let cited = draft.cite_whole();
+            draft.para(
+                line.text("The journal holds nothing that was ruled out; whether anybody searched elsewhere first, and for how long, is an open question.")
+                    .cite(&cited),
+            );
+        }
         return;
     }
+    let when = draft.clocks.cause_named_at.map_or_else(
+        || "while the cause was being looked for".to_owned(),
+        |at| {
+            format!(
+                "{} after the onset",
+                duration(at.since(draft.clocks.impact_started_at))
+            )
+        },
+    );
+    let spent = if followed {
+        ""
+    } else {
+        "; the journal shows no time that a person spent on any of them"
+    };
     draft.para(line.text(format!(
-        "Diagnosis tested and ruled out {}:",
+        "Diagnosis had tested and ruled out {} {when}{spent}:",
         counted(draft.incident.ruled_out.len() as u64, "suspect", "suspects")
     )));
     let rows = draft

@@ -6,6 +6,8 @@
 pub(super) enum Inline {
     /// Plain.
     Text(String),
+    /// Plain too, in the words of a person or of another report.
+    Told(String),
     /// Important.
     Strong(String),
     /// Set apart.
@@ -23,6 +25,8 @@ pub(super) enum Cited {
     Evidence(usize),
     /// An entry of the journal: `J5`.
     Journal(u32),
+    /// All of its entries: what it doesn't hold stands on all that it does hold.
+    Whole(u32),
 }
 
 impl std::fmt::Display for Cited {
@@ -30,6 +34,8 @@ impl std::fmt::Display for Cited {
         match self {
             Self::Evidence(n) => write!(f, "E{n}"),
             Self::Journal(n) => write!(f, "J{n}"),
+            Self::Whole(1) => f.write_str("J1"),
+            Self::Whole(n) => write!(f, "J1 to J{n}"),
         }
     }
 }
@@ -40,13 +46,19 @@ pub(super) struct Line(pub(super) Vec<Inline>);
 
 /// The longest that a text from outside may be in a report; the rest is in the JSON.
 const TEXT_MAX: usize = 600;
+/// The same for what a person wrote for the report.
+const TOLD_MAX: usize = 6_000;
 
 /// What can be printed: no control characters, no marks that turn the direction of text (a
 /// statement could otherwise make a line read as another), one blank for each break.
 pub(super) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(TEXT_MAX));
+    printable_to(text, TEXT_MAX)
+}
+
+fn printable_to(text: &str, most: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(most));
     let mut blank = true;
-    for c in text.chars().take(TEXT_MAX) {
+    for c in text.chars().take(most) {
         let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
         if c.is_whitespace() {
             // Inside a number (`5\u{202f}%`) a no-break space stays what it is.
@@ -62,7 +74,7 @@ pub(super) fn printable(text: &str) -> String {
             blank = false;
         }
     }
-    if text.chars().nth(TEXT_MAX).is_some() {
+    if text.chars().nth(most).is_some() {
         out.push('…');
     }
     out
@@ -115,9 +127,18 @@ impl Line {
     }
 
     /// A sentence of the journal, in which `backticks` mark what a machine writes.
-    pub(super) fn says(mut self, text: &str) -> Self {
-        let text = printable(text);
-        let mut rest = text.as_str();
+    pub(super) fn says(self, text: &str) -> Self {
+        self.with_code(&printable(text), Inline::Text)
+    }
+
+    /// The same in the words of a person, without the full stop.
+    pub(super) fn told(self, text: &str) -> Self {
+        let text = printable_to(text.trim().trim_end_matches('.'), TOLD_MAX);
+        self.with_code(&text, Inline::Told)
+    }
+
+    fn with_code(mut self, text: &str, plain: fn(String) -> Inline) -> Self {
+        let mut rest = text;
         while let Some(open) = rest.find('`') {
             let Some(len) = rest[open + 1..].find('`') else {
                 break;
@@ -126,13 +147,16 @@ impl Line {
                 break;
             }
             if open > 0 {
-                self.0.push(Inline::Text(rest[..open].to_owned()));
+                self.0.push(plain(rest[..open].to_owned()));
             }
             self.0
                 .push(Inline::Code(rest[open + 1..open + 1 + len].to_owned()));
             rest = &rest[open + len + 2..];
         }
-        self.text(rest)
+        if !rest.is_empty() {
+            self.0.push(plain(rest.to_owned()));
+        }
+        self
     }
 
     /// The same as a sentence of its own: with a capital, unless it begins with a name that is

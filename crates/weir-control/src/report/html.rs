@@ -29,9 +29,13 @@ pub(super) fn render(document: &Document) -> String {
             let _ = writeln!(out, "<section aria-labelledby=\"{id}\">");
             open_section = true;
         }
+        if index == 0 {
+            out.push_str("<header>\n");
+        }
         render_block(block, &mut out);
         if index == 0 {
             render_front(&document.front, &mut out);
+            out.push_str("</header>\n");
         }
     }
     if open_section {
@@ -118,20 +122,31 @@ fn render_block(block: &Block, out: &mut String) {
         }
         Block::Evidence { rows, note } => {
             out.push_str("<details class=\"evidence\" open><summary>Evidence</summary>\n");
-            let _ = writeln!(out, "<p>{}</p>\n<ul>", line(note));
+            let _ = writeln!(out, "<p>{}</p>", line(note));
+            if !rows.is_empty() {
+                out.push_str("<ul>\n");
+            }
             for (index, row) in rows.iter().enumerate() {
                 let _ = writeln!(out, "<li id=\"e{}\">{}</li>", index + 1, line(row));
             }
-            out.push_str("</ul>\n</details>\n");
+            if !rows.is_empty() {
+                out.push_str("</ul>\n");
+            }
+            out.push_str("</details>\n");
         }
     }
 }
 
 fn render_table(table: &Table, out: &mut String) {
+    let class = match table.head.first() {
+        Some(head) if head.starts_with("time") => " times",
+        _ if table.head.len() > 8 && table.head.first().is_some_and(|h| h == "id") => " wide",
+        _ => "",
+    };
     // Focusable, so that a wide table can be scrolled from the keyboard.
     let _ = write!(
         out,
-        "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n<table>\n<caption>{0}</caption>\n",
+        "<div class=\"table{class}\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n<table>\n<caption>{0}</caption>\n",
         escaped(&table.caption)
     );
     if table.head.iter().any(|h| !h.is_empty()) {
@@ -160,7 +175,7 @@ fn line(line: &Line) -> String {
     let mut out = String::new();
     for inline in &line.0 {
         match inline {
-            Inline::Text(text) => out.push_str(&escaped(text)),
+            Inline::Text(text) | Inline::Told(text) => out.push_str(&escaped(text)),
             Inline::Strong(text) => {
                 let _ = write!(out, "<strong>{}</strong>", escaped(text));
             }
@@ -183,8 +198,17 @@ fn line(line: &Line) -> String {
 fn reference(cited: &Cited) -> String {
     match cited {
         Cited::Evidence(n) => format!("<a href=\"#e{n}\">{cited}</a>"),
-        Cited::Journal(_) => cited.to_string(),
+        Cited::Journal(_) | Cited::Whole(_) => cited.to_string(),
     }
+}
+
+/// Blocks without the page around them.
+pub(super) fn body(blocks: &[Block]) -> String {
+    let mut out = String::new();
+    for block in blocks {
+        render_block(block, &mut out);
+    }
+    out
 }
 
 /// Text and attribute values alike.
@@ -207,6 +231,43 @@ pub(super) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// WCAG's contrast of two colours as `#rrggbb`.
+    fn contrast(a: &str, b: &str) -> f64 {
+        let light = |colour: &str| {
+            let part = |at: usize| {
+                let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+                if value <= 0.040_45 {
+                    value / 12.92
+                } else {
+                    ((value + 0.055) / 1.055).powf(2.4)
+                }
+            };
+            0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+        };
+        let (a, b) = (light(a), light(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn text_can_be_read_on_its_ground_in_both_themes() {
+        let css = include_str!("style.css");
+        let themes: Vec<&str> = css.split("--ink: #").skip(1).take(2).collect();
+        assert_eq!(themes.len(), 2);
+        for theme in themes {
+            let theme = format!("--ink: #{theme}");
+            let colour = |name: &str| {
+                let at = theme.find(&format!("--{name}: #")).unwrap() + name.len() + 4;
+                theme[at..at + 7].to_owned()
+            };
+            for ground in ["paper", "band"] {
+                for text in ["ink", "soft", "link"] {
+                    let found = contrast(&colour(text), &colour(ground));
+                    assert!(found >= 4.5, "{text} on {ground}: {found:.1}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn hostile_text_stays_text() {

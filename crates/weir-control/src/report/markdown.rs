@@ -1,6 +1,6 @@
 //! The document as Markdown (CommonMark with GitHub's tables) and YAML front matter.
 
-use super::doc::{Block, Document, Front, Inline, Line, Table};
+use super::doc::{Block, Cited, Document, Front, Inline, Line, Table};
 
 pub(super) fn render(document: &Document) -> String {
     let mut out = String::from("---\n");
@@ -18,16 +18,25 @@ pub(super) fn render(document: &Document) -> String {
         }
         out.push('\n');
     }
-    out.push_str("---\n");
-    for block in &document.blocks {
-        out.push('\n');
+    out.push_str("---\n\n");
+    out.push_str(&body(&document.blocks));
+    out
+}
+
+/// Blocks without front matter.
+pub(super) fn body(blocks: &[Block]) -> String {
+    let mut out = String::new();
+    for (index, block) in blocks.iter().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
         render_block(block, &mut out);
     }
     out
 }
 
 /// A YAML double-quoted scalar; JSON's strings are a subset of them.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::String(super::doc::printable(text)).to_string()
 }
 
@@ -66,7 +75,10 @@ fn render_block(block: &Block, out: &mut String) {
         Block::Evidence { rows, note } => {
             out.push_str("<details><summary>Evidence</summary>\n\n");
             out.push_str(&guarded(&line(note)));
-            out.push_str("\n\n");
+            out.push('\n');
+            if !rows.is_empty() {
+                out.push('\n');
+            }
             for row in rows {
                 out.push_str("- ");
                 out.push_str(&line(row));
@@ -99,20 +111,27 @@ fn push_row(cells: &[String], out: &mut String) {
     out.push('\n');
 }
 
-fn line(line: &Line) -> String {
+pub(super) fn line(line: &Line) -> String {
     let mut out = String::new();
     for inline in &line.0 {
         match inline {
-            Inline::Text(text) => out.push_str(&escaped(text)),
+            Inline::Text(text) | Inline::Told(text) => out.push_str(&escaped(text)),
             Inline::Strong(text) => out.push_str(&format!("**{}**", escaped(text.trim()))),
             Inline::Emphasis(text) => out.push_str(&format!("*{}*", escaped(text.trim()))),
             Inline::Code(text) => out.push_str(&code(text)),
             Inline::Cite(cited) => {
-                let names: Vec<String> = cited.iter().map(ToString::to_string).collect();
+                // Each in brackets of its own, so that readers and programs find each.
+                let names: Vec<String> = cited
+                    .iter()
+                    .map(|c| match c {
+                        Cited::Whole(n) if *n > 1 => format!("[J1] to [J{n}]"),
+                        _ => format!("[{c}]"),
+                    })
+                    .collect();
                 if !(out.is_empty() || out.ends_with(' ')) {
                     out.push(' ');
                 }
-                out.push_str(&format!("[{}]", names.join(", ")));
+                out.push_str(&names.join(" "));
             }
         }
     }
@@ -121,7 +140,7 @@ fn line(line: &Line) -> String {
 
 /// Text that Markdown leaves as it is. Only what could mean something is escaped, so that the
 /// source stays readable: an underscore between letters (`idle_in_transaction`) means nothing.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::with_capacity(text.len());
     for (i, &c) in chars.iter().enumerate() {

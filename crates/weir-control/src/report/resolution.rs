@@ -4,8 +4,9 @@ use weir_model::Wall;
 
 use super::doc::Line;
 use super::{Draft, by_words, measured, order_words};
+use crate::incident::entry::Topic;
 use crate::incident::words::{
-    counted, duration, objective_words, offset, time_of_day_tenths, wait_p99,
+    counted, duration, objective_words, offset, time_of_day, time_of_day_tenths, wait_p99,
 };
 
 pub(super) fn write(draft: &mut Draft<'_>) {
@@ -18,6 +19,7 @@ pub(super) fn write(draft: &mut Draft<'_>) {
 
 fn mitigation(draft: &mut Draft<'_>) {
     let onset = draft.clocks.impact_started_at;
+    let told = draft.stated_para("Mitigation.", Topic::Mitigation);
     let observed = observed(draft);
     let mut items: Vec<(Wall, Line)> = Vec::new();
     for decision in draft.incident.decisions.iter().filter(|d| d.acted).take(12) {
@@ -48,7 +50,7 @@ fn mitigation(draft: &mut Draft<'_>) {
                 time_of_day_tenths(row.at),
                 offset(row.at, onset)
             ))
-            .says_part(&row.says)
+            .told(&row.says)
             .text(", by ")
             .says(by_words(&row.by))
             .text(".")
@@ -57,7 +59,15 @@ fn mitigation(draft: &mut Draft<'_>) {
     }
     items.sort_by_key(|(at, _)| *at);
     let items: Vec<Line> = items.into_iter().map(|(_, line)| line).collect();
-    let line = Line::new().strong("Mitigation.").text(" ");
+    let label = if told {
+        "What was done, from the journal."
+    } else {
+        "Mitigation."
+    };
+    let line = Line::new().strong(label).text(" ");
+    if items.is_empty() && told {
+        return;
+    }
     if items.is_empty() {
         draft.para(match draft.clocks.mitigated_at {
             Some(_) => line.text(
@@ -81,7 +91,11 @@ fn mitigation(draft: &mut Draft<'_>) {
             .collect();
         draft.list(proposed);
     } else {
-        draft.para(line.text("What was done:"));
+        draft.para(if told {
+            line
+        } else {
+            line.text("What was done:")
+        });
         draft.list(items);
     }
     if let Some(observed) = observed {
@@ -135,6 +149,9 @@ fn undo(draft: &mut Draft<'_>) {
         .incident
         .top_cause()
         .and_then(|c| c.remedy.undo.as_ref());
+    if !draft.was_seen() && undo.is_none() {
+        return;
+    }
     draft.para(match undo {
         Some(order) if !draft.incident.actions_taken.is_empty() => {
             line.text(format!("Of the remedy: {}.", order_words(order)))
@@ -144,14 +161,29 @@ fn undo(draft: &mut Draft<'_>) {
 }
 
 fn recovery(draft: &mut Draft<'_>) {
-    let line = Line::new()
-        .strong("Recovery.")
-        .text(" Metric: ")
-        .code("weir_pool_wait_seconds");
-    let threshold = objective_words(&draft.incident.objective);
-    let line = line.text(format!(", threshold: {threshold}. "));
+    let told = draft.stated_para("Recovery.", Topic::Recovery);
     let clocks = draft.clocks;
-    let mut line = match (clocks.mitigated_at, &draft.incident.mitigation) {
+    if told && !draft.was_seen() {
+        return;
+    }
+    let label = if told {
+        "Recovery, from the journal."
+    } else {
+        "Recovery."
+    };
+    let mut line = Line::new().strong(label).text(" ");
+    if draft.was_seen() {
+        let threshold = objective_words(&draft.incident.objective);
+        line = line
+            .text("Metric: ")
+            .code("weir_pool_wait_seconds")
+            .text(format!(", threshold: {threshold}. "));
+    } else if clocks.mitigated_at.is_none() && clocks.resolved_at.is_none() {
+        draft.para(line.text("The journal holds no recovery; by which metric it is known, and how long it was watched, is an open question.",
+            ));
+        return;
+    }
+    line = match (clocks.mitigated_at, &draft.incident.mitigation) {
         (Some(at), Some(row)) => {
             let cited = draft.book.cite_all(&row.evidence);
             line.text(format!(
@@ -163,7 +195,12 @@ fn recovery(draft: &mut Draft<'_>) {
             .cite(&cited)
             .text(".")
         }
-        _ => line.text("The journal holds no recovery."),
+        (Some(at), None) => line.text(format!(
+            "Mitigated at {} UTC ({}).",
+            time_of_day(at),
+            offset(at, clocks.impact_started_at)
+        )),
+        _ => line.text("The journal holds no time at which the impact was over."),
     };
     line = match (&draft.incident.resolution, clocks.mitigated_at) {
         (Some(row), Some(mitigated)) => {
@@ -185,9 +222,22 @@ fn recovery(draft: &mut Draft<'_>) {
                 .cite(&cited)
                 .text(".")
         }
-        (None, Some(_)) => line.text(" It is being watched; not resolved yet."),
-        (None, None) => line.text(" Not resolved yet."),
+        (None, mitigated) => match (clocks.resolved_at, mitigated) {
+            (Some(at), Some(from)) => line.text(format!(
+                " Resolved at {} UTC, {} after that.",
+                time_of_day(at),
+                duration(at.since(from))
+            )),
+            (Some(at), None) => line.text(format!(" Resolved at {} UTC.", time_of_day(at))),
+            (None, Some(_)) => line.text(" It is being watched; not resolved yet."),
+            (None, None) => line.text(" Not resolved yet."),
+        },
     };
+    if !draft.was_seen() {
+        line = line.text(
+            " By which metric and threshold, and how long it was watched, is an open question.",
+        );
+    }
     draft.para(line);
     if draft.incident.reopened > 0 {
         draft.para(Line::of(format!(
@@ -198,6 +248,9 @@ fn recovery(draft: &mut Draft<'_>) {
 }
 
 fn fix(draft: &mut Draft<'_>) {
+    if draft.stated_para("Fix.", Topic::Fix) {
+        return;
+    }
     let line = Line::new().strong("Fix.").text(" ");
     draft.para(match draft.incident.top_cause() {
         Some(cause) if !cause.remedy.says.trim().is_empty() => line
@@ -205,6 +258,9 @@ fn fix(draft: &mut Draft<'_>) {
             .says_part(&cause.remedy.says)
             .text("."),
         Some(_) => line.text("Mitigation keeps the effect away, the fix removes the cause: A1 below."),
-        None => line.text("None is known while the cause is not."),
+        None if draft.stated(Topic::RootCause, 1).is_empty() => {
+            line.text("None is known while the cause is not.")
+        }
+        None => line.text("What removes the cause for good stands in part 5."),
     });
 }

@@ -5,7 +5,7 @@ use weir_model::Level;
 use super::Draft;
 use super::doc::Line;
 use crate::incident::Incident;
-use crate::incident::entry::Kind;
+use crate::incident::entry::{Kind, Role, Topic};
 use crate::incident::json::data_lost;
 use crate::incident::words::{
     self, count, counted, date, duration, objective_limit, objective_words, percent, time_of_day,
@@ -21,10 +21,13 @@ pub(super) fn write(draft: &mut Draft<'_>) {
                 .text(": the fault was caused on purpose."),
         );
     }
-    if draft.incident.status.is_ongoing() {
+    if super::status(draft.incident).is_ongoing() {
         draft.para(
             Line::new()
-                .strong(format!("Draft: the incident is {}", draft.incident.status))
+                .strong(format!(
+                    "Draft: the incident is {}",
+                    super::status(draft.incident)
+                ))
                 .text(format!(
                     ". Times and counts go as far as {} {} UTC.",
                     date(draft.incident.last_at),
@@ -32,23 +35,176 @@ pub(super) fn write(draft: &mut Draft<'_>) {
                 )),
         );
     }
-    let rows = vec![
+    if let Some(into) = draft.incident.merged_into {
+        draft.para(
+            Line::new()
+                .strong(format!("A duplicate of {into}"))
+                .text(": the story goes on in the report of that incident."),
+        );
+    }
+    let mut rows = vec![
         named("Start → end", start_and_end(draft)),
         named("Duration", length(draft)),
-        named("Users affected", users(draft)),
-        named("Client connections affected", clients(draft)),
-        named("Transactions", transactions(draft)),
-        named(
+        named("Detected by", detected_by(draft)),
+    ];
+    let impacts = draft.stated(Topic::Impact, 8);
+    let seen = draft.was_seen();
+    if seen {
+        rows.push(named("Users affected", users(draft)));
+        rows.push(named("Client connections affected", clients(draft)));
+        rows.push(named("Transactions", transactions(draft)));
+        rows.push(named(
             "Wait for a server connection, p99 (99 of 100 waited no longer)",
             waits(draft),
-        ),
-        named("Objective", objective(draft)),
-        named("Data lost", lost(draft)),
-        named("What kept working", kept_working(draft)),
-    ];
+        ));
+        rows.push(named("Objective", objective(draft)));
+    } else if impacts.is_empty() {
+        rows.push(named(
+            "Impact",
+            Line::of("open question: nothing was measured, and nobody has stated it yet"),
+        ));
+    }
+    for (index, impact) in impacts.into_iter().enumerate() {
+        let name = if index == 0 {
+            "Impact"
+        } else {
+            "Impact, further"
+        };
+        rows.push(named(name, impact));
+    }
+    let stated = draft.stated(Topic::DataLost, 4);
+    if draft.was_seen() || stated.is_empty() {
+        rows.push(named("Data lost", lost(draft)));
+    }
+    rows.extend(stated.into_iter().map(|line| {
+        named(
+            if seen {
+                "Data lost, stated"
+            } else {
+                "Data lost"
+            },
+            line,
+        )
+    }));
+    let stated = draft.stated(Topic::StillWorked, 4);
+    if draft.was_seen() || stated.is_empty() {
+        rows.push(named("What kept working", kept_working(draft)));
+    }
+    rows.extend(stated.into_iter().map(|line| {
+        let name = if seen {
+            "What kept working, stated"
+        } else {
+            "What kept working"
+        };
+        named(name, line)
+    }));
+    if let Some(line) = roles(draft) {
+        rows.push(named("Who did what", line));
+    }
+    if let Some(line) = first_update(draft) {
+        rows.push(named("First status update", line));
+    }
     draft.table("The incident in numbers", &["", ""], rows);
-    let told = story(draft);
-    draft.para(told);
+    let summaries = draft.stated(Topic::Summary, 2);
+    let told = !summaries.is_empty();
+    for line in summaries {
+        draft.para(line);
+    }
+    if draft.was_seen() {
+        let line = story(draft);
+        draft.para(line);
+    } else if !told {
+        let line = short_story(draft);
+        draft.para(line);
+    }
+}
+
+/// Who was first: an alert, a person, or Weir.
+fn detected_by(draft: &mut Draft<'_>) -> Line {
+    let clocks = draft.clocks;
+    let after = duration(clocks.detected_at.since(clocks.impact_started_at));
+    let incident = draft.incident;
+    match incident.detected_by.as_str() {
+        "weir" => {
+            let cited = draft.book.cite_all(&incident.opening);
+            let line = Line::of(format!(
+                "Weir, {after} after the onset, before any person or outside alert in the journal"
+            ));
+            if cited.is_empty() {
+                line.cite(&[super::doc::Cited::Journal(1)])
+            } else {
+                line.cite(&cited)
+            }
+        }
+        "alert" => Line::of(format!("an outside alert, {after} after the onset"))
+            .cite(&[super::doc::Cited::Journal(1)]),
+        "person" => Line::of(format!("a person, {after} after the onset"))
+            .cite(&[super::doc::Cited::Journal(1)]),
+        other => Line::new()
+            .says(other)
+            .text(format!(", {after} after the onset"))
+            .cite(&[super::doc::Cited::Journal(1)]),
+    }
+}
+
+/// The latest holder of each role.
+fn roles(draft: &Draft<'_>) -> Option<Line> {
+    let mut line = Line::new();
+    for (role, name) in [
+        (Role::Lead, "incident lead"),
+        (Role::Communications, "communications"),
+        (Role::Scribe, "scribe"),
+    ] {
+        let Some(held) = draft
+            .incident
+            .assignments
+            .iter()
+            .rev()
+            .find(|a| a.role == role)
+        else {
+            continue;
+        };
+        if !line.0.is_empty() {
+            line = line.text("; ");
+        }
+        line = line
+            .text(format!("{name}: "))
+            .told(&held.to)
+            .cite(&[super::doc::Cited::Journal(held.seq)]);
+    }
+    (!line.0.is_empty()).then_some(line)
+}
+
+fn first_update(draft: &Draft<'_>) -> Option<Line> {
+    let first = draft.incident.updates.first()?;
+    Some(
+        Line::of(format!(
+            "{} UTC, {}; {} in all",
+            time_of_day(first.at),
+            words::beside_onset(first.at, draft.clocks.impact_started_at),
+            counted(draft.incident.updates.len() as u64, "update", "updates")
+        ))
+        .cite(&[super::doc::Cited::Journal(first.seq)]),
+    )
+}
+
+/// What can be said of an incident that nobody has told yet.
+fn short_story(draft: &Draft<'_>) -> Line {
+    let clocks = draft.clocks;
+    let mut line = Line::of(format!(
+        "Declared for {} UTC",
+        time_of_day(clocks.impact_started_at)
+    ));
+    line = match clocks.resolved_at {
+        Some(_) => line.text(format!(
+            ", over after {}",
+            duration(draft.incident.length())
+        )),
+        None => line.text(", not over yet"),
+    };
+    line.text(
+        ". Weir measured nothing of it; the story is an open question to those who were there.",
+    )
 }
 
 fn named(name: &str, value: Line) -> Vec<Line> {
@@ -59,12 +215,20 @@ fn start_and_end(draft: &Draft<'_>) -> Line {
     let start = draft.clocks.impact_started_at;
     let end = match draft.clocks.resolved_at {
         None => {
+            let now = draft.incident.last_at;
+            let day = if date(now) == date(start) {
+                String::new()
+            } else {
+                format!("{} ", date(now))
+            };
             return Line::new()
                 .text(format!("{} ", date(start)))
                 .strong(format!(
-                    "{} UTC → not resolved yet",
-                    time_of_day_tenths(start)
-                ));
+                    "{} → {day}{} UTC",
+                    time_of_day_tenths(start),
+                    time_of_day_tenths(now)
+                ))
+                .text(", and not resolved by then");
         }
         Some(end) if date(end) == date(start) => time_of_day_tenths(end),
         Some(end) => format!("{} {}", date(end), time_of_day_tenths(end)),
@@ -76,11 +240,14 @@ fn start_and_end(draft: &Draft<'_>) -> Line {
 
 fn length(draft: &Draft<'_>) -> Line {
     let line = Line::new().strong(duration(draft.incident.length()));
+    let from = if draft.was_seen() {
+        "first transaction delayed or failed"
+    } else {
+        "start of the impact"
+    };
     match draft.clocks.resolved_at {
-        Some(_) => {
-            line.text(" (first transaction delayed or failed, until the incident was resolved)")
-        }
-        None => line.text(" so far (from the first transaction delayed or failed)"),
+        Some(_) => line.text(format!(" ({from}, until the incident was resolved)")),
+        None => line.text(format!(" so far (from the {from})")),
     }
 }
 
@@ -188,7 +355,9 @@ fn objective(draft: &mut Draft<'_>) -> Line {
     }
     let cited = draft.cite_impact();
     Line::of(format!(
-        "{words}; in this time at least {} met it",
+        "{words}; in this time at least {} of {} met it ({})",
+        count(met),
+        count(impact.transactions),
         percent(met, impact.transactions)
     ))
     .cite(&cited)
@@ -262,6 +431,7 @@ fn story(draft: &mut Draft<'_>) -> Line {
         }
     }
     line = match (clocks.mitigated_at, clocks.resolved_at) {
+        _ if incident.objective.trim().is_empty() => line,
         (Some(at), _) => line.text(format!(
             " Waits met the objective again after {}.",
             duration(at.since(clocks.impact_started_at))

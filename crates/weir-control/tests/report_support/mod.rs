@@ -2,6 +2,8 @@
 //! people read. No clock and no dice: every number stands in the code.
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 
+pub(crate) mod people;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -39,10 +41,14 @@ impl Journal {
     }
 
     pub(crate) fn by(&mut self, ms: i64, by: By, said: Said) -> &mut Self {
+        self.by_at(at(ms), by, said)
+    }
+
+    pub(crate) fn by_at(&mut self, at: Wall, by: By, said: Said) -> &mut Self {
         self.entries.push(Entry {
             incident: self.id,
             seq: self.entries.len() as u32 + 1,
-            at: at(ms),
+            at,
             by,
             said,
         });
@@ -352,7 +358,7 @@ pub(crate) fn pool_undersized() -> Vec<Entry> {
         9_000,
         Said::SeverityChanged {
             severity: Severity::Sev2,
-            says: "31 % of users affected".to_owned(),
+            says: "620 of 2,000 users (31.0 %) affected so far".to_owned(),
         },
     );
     j.by(
