@@ -39,19 +39,21 @@ impl RowKind {
     }
 }
 
-/// The clock that a note of this kind can stop, where nothing else did.
-fn clock_of(kind: NoteKind) -> Option<ClockName> {
-    match kind {
-        NoteKind::Ack => Some(ClockName::Acknowledged),
-        NoteKind::Identified => Some(ClockName::CauseNamed),
-        NoteKind::Mitigated => Some(ClockName::Mitigated),
-        NoteKind::Resolved => Some(ClockName::Resolved),
-        NoteKind::Impact
-        | NoteKind::Detected
-        | NoteKind::Escalated
-        | NoteKind::Update
-        | NoteKind::Marker
-        | NoteKind::Action => None,
+impl NoteKind {
+    /// The clock that a note of this kind can stop, where nothing else did.
+    pub(crate) fn clock(self) -> Option<ClockName> {
+        match self {
+            Self::Ack => Some(ClockName::Acknowledged),
+            Self::Identified => Some(ClockName::CauseNamed),
+            Self::Mitigated => Some(ClockName::Mitigated),
+            Self::Resolved => Some(ClockName::Resolved),
+            Self::Impact
+            | Self::Detected
+            | Self::Escalated
+            | Self::Update
+            | Self::Marker
+            | Self::Action => None,
+        }
     }
 }
 
@@ -288,7 +290,7 @@ impl Incident {
             if self.noted_kinds.len() < ROWS_MAX {
                 self.noted_kinds.insert(entry.seq);
             }
-            if let Some(clock) = clock_of(kind) {
+            if let Some(clock) = kind.clock() {
                 self.noted_clocks.entry(clock).or_insert(at);
             }
             if kind == NoteKind::Marker {
@@ -581,6 +583,20 @@ fn with(what: String, says: &str) -> String {
 }
 
 impl ClockName {
+    /// Sets this clock; the first two keep a time whatever happens.
+    pub(crate) fn set(self, clocks: &mut Clocks, at: Option<Wall>) {
+        match self {
+            Self::ImpactStarted => {
+                clocks.impact_started_at = at.unwrap_or(clocks.impact_started_at);
+            }
+            Self::Detected => clocks.detected_at = at.unwrap_or(clocks.detected_at),
+            Self::CauseNamed => clocks.cause_named_at = at,
+            Self::Acknowledged => clocks.acknowledged_at = at,
+            Self::Mitigated => clocks.mitigated_at = at,
+            Self::Resolved => clocks.resolved_at = at,
+        }
+    }
+
     /// This clock's value.
     pub fn of(self, clocks: &Clocks) -> Option<Wall> {
         match self {

@@ -16,6 +16,7 @@ mod clients;
 mod control_killed;
 mod copy;
 mod incident;
+mod lifecycle;
 mod malformed;
 mod prepared;
 mod session_state;

@@ -65,23 +65,17 @@ pub(super) fn correct(
     }
     match clock {
         ClockName::ImpactStarted | ClockName::Detected => {
-            let Some(to) = to else {
+            if to.is_none() {
                 return Err(format!("`{clock}` always has a time; say which"));
-            };
-            if clock == ClockName::ImpactStarted {
-                clocks.impact_started_at = to;
-            } else {
-                clocks.detected_at = to;
             }
         }
-        ClockName::CauseNamed => clocks.cause_named_at = to,
+        ClockName::CauseNamed => {}
         ClockName::Acknowledged => {
             if incident.status == Status::Open && from.is_none() {
                 return Err(format!(
                     "nobody has acknowledged {id}; acknowledge it first, then set its clock right"
                 ));
             }
-            clocks.acknowledged_at = to;
         }
         ClockName::Mitigated => {
             if incident.status < Status::Mitigated {
@@ -93,7 +87,6 @@ pub(super) fn correct(
             if to.is_none() && incident.status == Status::Mitigated {
                 return Err(format!("{id} is mitigated; to take that back, reopen it"));
             }
-            clocks.mitigated_at = to;
         }
         ClockName::Resolved => {
             if incident.status < Status::Resolved {
@@ -108,9 +101,9 @@ pub(super) fn correct(
                     incident.status
                 ));
             }
-            clocks.resolved_at = to;
         }
     }
+    clock.set(&mut clocks, to);
     in_order(&clocks, clock, case.now)?;
     let shown = |at: Option<Wall>| at.map_or_else(|| "not set".to_owned(), rfc3339);
     Ok(Plan::of(

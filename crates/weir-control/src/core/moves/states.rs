@@ -142,10 +142,7 @@ fn ended(case: &Case<'_>, said: Said, clock: ClockName, at: Option<Wall>) -> Res
     let id = case.incident.id;
     let mut plan = Plan::of(id, said, format!("{id} {clock}"));
     let mut after = case.incident.clocks();
-    match clock {
-        ClockName::Mitigated => after.mitigated_at = Some(at.unwrap_or(case.now)),
-        _ => after.resolved_at = Some(at.unwrap_or(case.now)),
-    }
+    clock.set(&mut after, Some(at.unwrap_or(case.now)));
     if let Some(at) = at {
         clocks::in_order(&after, clock, case.now)?;
         plan.says.push((

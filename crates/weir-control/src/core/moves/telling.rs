@@ -2,7 +2,7 @@
 
 use weir_model::Wall;
 
-use super::{Case, LINE_MAX, Plan, Refusal, cut, line, name, past};
+use super::{Case, LINE_MAX, Plan, Refusal, clocks, cut, line, name, past};
 use crate::incident::entry::{NoteKind, Role, Said, Topic};
 use crate::incident::words::rfc3339;
 use crate::incident::{LIST_MAX, ROWS_MAX, Status};
@@ -24,6 +24,14 @@ pub(super) fn note(
     }
     if let Some(at) = happened_at {
         past("that", at, case.now)?;
+    }
+    let mut after = case.incident.clocks();
+    if let Some(clock) = kind.and_then(NoteKind::clock)
+        && clock.of(&after).is_none()
+    {
+        // Its time will count as that clock's.
+        clock.set(&mut after, Some(happened_at.unwrap_or(case.now)));
+        clocks::in_order(&after, clock, case.now)?;
     }
     Ok(Plan::of(
         id,
