@@ -179,6 +179,12 @@ pub(crate) struct SayArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReportCommand {
+    /// Say what a report lacks: any Markdown or HTML, whoever wrote it.
+    Lint(crate::report_lint::LintArgs),
+    /// Why a rule matters, with a bad and a good example.
+    Explain(crate::report_lint::ExplainArgs),
+    /// How well the rules agree with people who labelled reports.
+    Score(crate::report_lint::ScoreArgs),
     /// The five-part report of an incident.
     Render {
         /// INC-7

@@ -32,7 +32,11 @@ pub(crate) fn report(command: ReportCommand) -> Result<(), Failed> {
         format,
         out,
         source,
-    } = command;
+    } = command
+    else {
+        // The others read files and know no incident: crate::report_lint.
+        return Err(Failed::Usage("not a command about an incident".to_owned()));
+    };
     let id = parse(&id)?;
     let text = match from_file(&source)? {
         Some(incidents) => {

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod demo;
 mod incident;
+mod report_lint;
 mod run;
 mod wiring;
 
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, ConfigCommand};
+use cli::{Cli, Command, ConfigCommand, ReportCommand};
 
 /// Why a command ended badly.
 pub(crate) enum Failed {
@@ -36,6 +37,9 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Incident(command) => incident::incident(command),
+        Command::Report(ReportCommand::Lint(args)) => report_lint::lint(&args),
+        Command::Report(ReportCommand::Explain(args)) => report_lint::explain(&args),
+        Command::Report(ReportCommand::Score(args)) => report_lint::score(&args),
         Command::Report(command) => incident::report(command),
         Command::Config(ConfigCommand::Check { file }) => run::check(&file),
         Command::Config(ConfigCommand::Schema) => {
