@@ -50,7 +50,10 @@ pub struct Options {
 impl Options {
     /// A profile with every rule of it.
     pub fn profile(profile: Profile) -> Self {
-        Self { profile, off: BTreeSet::new() }
+        Self {
+            profile,
+            off: BTreeSet::new(),
+        }
     }
 
     /// Switches rules off: `IR15,IR20`. The fault names the nearest rule.
@@ -75,12 +78,19 @@ pub struct Outcome {
 impl Outcome {
     /// How many of a severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|f| f.severity == severity).count()
+        self.findings
+            .iter()
+            .filter(|f| f.severity == severity)
+            .count()
     }
 
     /// The rules that are said to be broken; open questions left out.
     pub fn broken(&self) -> BTreeSet<&'static str> {
-        self.findings.iter().filter(|f| f.asserts).map(|f| f.rule).collect()
+        self.findings
+            .iter()
+            .filter(|f| f.asserts)
+            .map(|f| f.rule)
+            .collect()
     }
 }
 
@@ -122,5 +132,8 @@ pub fn fixed(source: &Source, options: &Options) -> fix::Fixed {
             Err(_) => break,
         }
     }
-    fix::Fixed { text: now.text, applied }
+    fix::Fixed {
+        text: now.text,
+        applied,
+    }
 }

@@ -56,7 +56,10 @@ pub fn labels(text: &str) -> Result<Labels, LabelError> {
     for (report, label) in &labels.report {
         for id in &label.violates {
             if crate::rules::rule(id).is_none() {
-                return Err(LabelError::Rule { report: report.clone(), says: crate::switches::unknown(id) });
+                return Err(LabelError::Rule {
+                    report: report.clone(),
+                    says: crate::switches::unknown(id),
+                });
             }
         }
     }
@@ -97,12 +100,18 @@ impl Tally {
 
     /// Of what fired, how much rightly; absent where nothing fired.
     pub fn precision(&self) -> Option<f64> {
-        ratio(self.true_positives, self.true_positives + self.false_positives)
+        ratio(
+            self.true_positives,
+            self.true_positives + self.false_positives,
+        )
     }
 
     /// Of what is violated, how much was found; absent where nothing is.
     pub fn recall(&self) -> Option<f64> {
-        ratio(self.true_positives, self.true_positives + self.false_negatives)
+        ratio(
+            self.true_positives,
+            self.true_positives + self.false_negatives,
+        )
     }
 
     /// The harmonic mean of both: 0 where either is.
@@ -115,7 +124,11 @@ impl Tally {
     /// that always or never fires.
     pub fn balanced_accuracy(&self) -> f64 {
         let found = self.recall().unwrap_or(1.0);
-        let spared = ratio(self.true_negatives, self.true_negatives + self.false_positives).unwrap_or(1.0);
+        let spared = ratio(
+            self.true_negatives,
+            self.true_negatives + self.false_positives,
+        )
+        .unwrap_or(1.0);
         f64::midpoint(found, spared)
     }
 }
@@ -150,7 +163,10 @@ pub struct Score {
 pub fn score(labels: &Labels, broken: &BTreeMap<String, BTreeSet<&'static str>>) -> Score {
     let mut out = Score {
         reports: 0,
-        rules: RULES.iter().map(|rule| (rule.id, Tally::default())).collect(),
+        rules: RULES
+            .iter()
+            .map(|rule| (rule.id, Tally::default()))
+            .collect(),
         machine: Tally::default(),
         others: Tally::default(),
         always: Tally::default(),
@@ -165,7 +181,10 @@ pub fn score(labels: &Labels, broken: &BTreeMap<String, BTreeSet<&'static str>>)
         };
         out.reports += 1;
         for rule in RULES {
-            let violated = label.violates.iter().any(|id| id.eq_ignore_ascii_case(rule.id));
+            let violated = label
+                .violates
+                .iter()
+                .any(|id| id.eq_ignore_ascii_case(rule.id));
             let fires = fired.contains(rule.id);
             if let Some(tally) = out.rules.get_mut(rule.id) {
                 tally.add(fires, violated);
@@ -194,7 +213,10 @@ pub fn score(labels: &Labels, broken: &BTreeMap<String, BTreeSet<&'static str>>)
 pub fn table(score: &Score) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{} reports", score.reports);
-    let _ = writeln!(out, "rule  kind  violated clean   hits false missed  precision recall");
+    let _ = writeln!(
+        out,
+        "rule  kind  violated clean   hits false missed  precision recall"
+    );
     for rule in RULES {
         let _ = writeln!(out, "{}", line(rule, score.rules[rule.id]));
     }
@@ -207,9 +229,21 @@ pub fn table(score: &Score) -> String {
             tally.balanced_accuracy()
         )
     };
-    let _ = writeln!(out, "\n{}", all("machine-checkable rules (M)", score.machine));
-    let _ = writeln!(out, "{}", all("rules that need telemetry (W)", score.others));
-    let _ = writeln!(out, "{}", all("baseline: fires everywhere (M)", score.always));
+    let _ = writeln!(
+        out,
+        "\n{}",
+        all("machine-checkable rules (M)", score.machine)
+    );
+    let _ = writeln!(
+        out,
+        "{}",
+        all("rules that need telemetry (W)", score.others)
+    );
+    let _ = writeln!(
+        out,
+        "{}",
+        all("baseline: fires everywhere (M)", score.always)
+    );
     let _ = writeln!(out, "{}", all("baseline: never fires (M)", score.never));
     for file in &score.missing {
         let _ = writeln!(out, "labelled, but not there: {file}");
@@ -217,7 +251,15 @@ pub fn table(score: &Score) -> String {
     if !score.wrong.is_empty() {
         let _ = writeln!(out, "\nwhere linter and reviewer disagree:");
         for (file, rule, fired) in &score.wrong {
-            let _ = writeln!(out, "  {file}: {rule} {}", if *fired { "fired, but is labelled clean" } else { "was silent, but is labelled violated" });
+            let _ = writeln!(
+                out,
+                "  {file}: {rule} {}",
+                if *fired {
+                    "fired, but is labelled clean"
+                } else {
+                    "was silent, but is labelled violated"
+                }
+            );
         }
     }
     out
@@ -278,13 +320,19 @@ mod tests {
     #[test]
     fn right_and_wrong_are_counted_for_each_rule_and_beside_two_baselines() {
         let labels = labels(LABELS).unwrap();
-        let broken = BTreeMap::from([("a.md".to_owned(), BTreeSet::from(["IR01", "IR02"])), ("b.md".to_owned(), BTreeSet::new())]);
+        let broken = BTreeMap::from([
+            ("a.md".to_owned(), BTreeSet::from(["IR01", "IR02"])),
+            ("b.md".to_owned(), BTreeSet::new()),
+        ]);
         let score = score(&labels, &broken);
         assert_eq!(score.reports, 2);
         assert_eq!(score.rules["IR01"].precision(), Some(1.0));
         assert_eq!(score.rules["IR02"].precision(), Some(0.0));
         assert_eq!(score.others.false_negatives, 1);
-        assert_eq!((score.machine.precision(), score.machine.recall()), (Some(0.5), Some(1.0)));
+        assert_eq!(
+            (score.machine.precision(), score.machine.recall()),
+            (Some(0.5), Some(1.0))
+        );
         assert!(score.always.precision().unwrap() < 0.02 && score.always.recall() == Some(1.0));
         assert_eq!(score.never.recall(), Some(0.0));
         assert!((score.always.balanced_accuracy() - 0.5).abs() < 1e-9);

@@ -93,7 +93,10 @@ impl Source {
         let Some(start) = line.checked_sub(1).and_then(|i| self.starts.get(i)) else {
             return "";
         };
-        let end = self.starts.get(line).map_or(self.text.len(), |next| next - 1);
+        let end = self
+            .starts
+            .get(line)
+            .map_or(self.text.len(), |next| next - 1);
         self.text[*start..end.max(*start)].trim_end_matches('\r')
     }
 
@@ -149,7 +152,13 @@ mod tests {
     #[test]
     fn what_is_no_text_is_refused_with_the_place() {
         let fault = Source::from_bytes("a.md", vec![b'x', 0xff]).unwrap_err();
-        assert_eq!(fault, ReadError::NotText { name: "a.md".to_owned(), at: 1 });
+        assert_eq!(
+            fault,
+            ReadError::NotText {
+                name: "a.md".to_owned(),
+                at: 1
+            }
+        );
         assert!(Source::new("b.md", "x".repeat(SIZE_MAX_BYTES + 1)).is_err());
     }
 }

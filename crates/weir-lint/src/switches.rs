@@ -53,25 +53,39 @@ impl Switches {
             None => (rest, ""),
         };
         let line = source.place(range.end).line;
-        for id in ids.split([',', ' ']).map(str::trim).filter(|id| !id.is_empty() && *id != "--") {
+        for id in ids
+            .split([',', ' '])
+            .map(str::trim)
+            .filter(|id| !id.is_empty() && *id != "--")
+        {
             match rules::rule(id) {
-                None => self.faults.push(fault(source, range.clone(), "SW02", format!("{}, so nothing is switched off", unknown(id)))),
+                None => self.faults.push(fault(
+                    source,
+                    range.clone(),
+                    "SW02",
+                    format!("{}, so nothing is switched off", unknown(id)),
+                )),
                 Some(rule) if verb == "ignore" => self.lines.push((rule.id.to_owned(), line)),
                 Some(rule) => drop(self.file.insert(rule.id.to_owned())),
             }
         }
         if reason.is_empty() {
-            self.faults.push(fault(source, range, "SW01", "a rule is switched off without a reason".to_owned()));
+            self.faults.push(fault(
+                source,
+                range,
+                "SW01",
+                "a rule is switched off without a reason".to_owned(),
+            ));
         }
     }
 
     /// Whether a finding is switched off.
     pub(crate) fn silence(&self, finding: &Finding) -> bool {
         self.file.contains(finding.rule)
-            || self
-                .lines
-                .iter()
-                .any(|(rule, line)| rule == finding.rule && (finding.place.line == *line || finding.place.line == line + 1))
+            || self.lines.iter().any(|(rule, line)| {
+                rule == finding.rule
+                    && (finding.place.line == *line || finding.place.line == line + 1)
+            })
     }
 }
 
@@ -84,7 +98,11 @@ fn fault(source: &Source, range: Range<usize>, rule: &'static str, message: Stri
         range,
         message,
         why: "Whoever reviews the report should see why a rule doesn't hold for it.",
-        fix: Some(Fix { says: "`<!-- weir-lint: off IR15 -- the stamps come from a paper log -->`".to_owned(), edit: None, safe: false }),
+        fix: Some(Fix {
+            says: "`<!-- weir-lint: off IR15 -- the stamps come from a paper log -->`".to_owned(),
+            edit: None,
+            safe: false,
+        }),
         asserts: true,
     }
 }
@@ -92,7 +110,10 @@ fn fault(source: &Source, range: Range<usize>, rule: &'static str, message: Stri
 /// "no rule `IR99`", with the nearest one.
 pub fn unknown(id: &str) -> String {
     let wanted = id.to_uppercase();
-    let nearest = rules::RULES.iter().min_by_key(|rule| distance(&wanted, rule.id)).filter(|rule| distance(&wanted, rule.id) <= 2);
+    let nearest = rules::RULES
+        .iter()
+        .min_by_key(|rule| distance(&wanted, rule.id))
+        .filter(|rule| distance(&wanted, rule.id) <= 2);
     match nearest {
         Some(rule) => format!("no rule `{id}`; did you mean {}: {}?", rule.id, rule.name),
         None => format!("no rule `{id}`; there are IR01 to IR42"),
@@ -107,7 +128,9 @@ fn distance(a: &str, b: &str) -> usize {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, y) in b.iter().enumerate() {
-            let next = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            let next = (diagonal + usize::from(x != *y))
+                .min(row[j] + 1)
+                .min(row[j + 1] + 1);
             diagonal = row[j + 1];
             row[j + 1] = next;
         }

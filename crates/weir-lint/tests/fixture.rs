@@ -67,13 +67,25 @@ fn the_findings_of_the_founding_report_stand_at_their_lines() {
 #[test]
 fn the_text_output_is_as_agreed() {
     let outcome = lint(&source(), &Options::default());
-    let text = weir_lint::render::text(&[weir_lint::render::Linted { source: source(), outcome }], weir_lint::render::Colour::Off);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/booking-degradation.txt");
+    let text = weir_lint::render::text(
+        &[weir_lint::render::Linted {
+            source: source(),
+            outcome,
+        }],
+        weir_lint::render::Colour::Off,
+    );
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/booking-degradation.txt"
+    );
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &text).unwrap();
     }
     let agreed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(text == agreed, "the output changed; UPDATE_GOLDEN=1 rewrites it, the diff is the review:\n{text}");
+    assert!(
+        text == agreed,
+        "the output changed; UPDATE_GOLDEN=1 rewrites it, the diff is the review:\n{text}"
+    );
 }
 
 #[test]
@@ -83,9 +95,23 @@ fn it_fails_a_build_and_offers_the_computed_values() {
     let all: String = outcome
         .findings
         .iter()
-        .map(|f| format!("{} {}\n", f.message, f.fix.as_ref().map_or("", |fix| fix.says.as_str())))
+        .map(|f| {
+            format!(
+                "{} {}\n",
+                f.message,
+                f.fix.as_ref().map_or("", |fix| fix.says.as_str())
+            )
+        })
         .collect();
-    for value in ["3 h 30 min", "45 min between 11:15 and 12:00", "105 minutes until the right team", "15 min ahead", "8 of 8 times", "0 of 8 rows", "0 of 6 actions"] {
+    for value in [
+        "3 h 30 min",
+        "45 min between 11:15 and 12:00",
+        "105 minutes until the right team",
+        "15 min ahead",
+        "8 of 8 times",
+        "0 of 8 rows",
+        "0 of 6 actions",
+    ] {
         assert!(all.contains(value), "{value} is not in\n{all}");
     }
 }
@@ -94,17 +120,32 @@ fn it_fails_a_build_and_offers_the_computed_values() {
 fn what_the_report_says_is_understood() {
     let facts = facts(&source());
     let clocks = &facts.clocks;
-    let at = |clock: &Option<weir_lint::facts::Clock>| clock.as_ref().unwrap().at.unwrap().to_string();
+    let at =
+        |clock: &Option<weir_lint::facts::Clock>| clock.as_ref().unwrap().at.unwrap().to_string();
     assert_eq!(at(&clocks.started), "2026-03-04T09:00:00Z");
     assert_eq!(at(&clocks.ended), "2026-03-04T12:30:00Z");
-    assert_eq!(clocks.escalated.unwrap().to_string(), "2026-03-04T10:45:00Z");
-    assert_eq!(clocks.identified.unwrap().to_string(), "2026-03-04T11:15:00Z");
+    assert_eq!(
+        clocks.escalated.unwrap().to_string(),
+        "2026-03-04T10:45:00Z"
+    );
+    assert_eq!(
+        clocks.identified.unwrap().to_string(),
+        "2026-03-04T11:15:00Z"
+    );
     assert_eq!(facts.computed_duration().unwrap().as_secs(), 12_600);
     assert_eq!(facts.rows.len(), 8);
     assert_eq!(facts.actions.len(), 6);
-    assert!(facts.actions.iter().all(|a| a.owner.is_none() && a.due.is_none()));
+    assert!(
+        facts
+            .actions
+            .iter()
+            .all(|a| a.owner.is_none() && a.due.is_none())
+    );
     assert_eq!(facts.affected[0].percent, Some(28.0));
-    assert_eq!(facts.detected_by, Some(weir_lint::facts::DetectedBy::Customer));
+    assert_eq!(
+        facts.detected_by,
+        Some(weir_lint::facts::DetectedBy::Customer)
+    );
 }
 
 #[test]
@@ -114,15 +155,29 @@ fn safe_fixes_are_applied_once_and_stay() {
     assert!(fixed.applied >= 1);
     assert!(fixed.text.contains("3 h 30 min"), "{}", fixed.text);
     let again = Source::new("x.md", fixed.text.clone()).unwrap();
-    assert_eq!(weir_lint::fixed(&again, &options).text, fixed.text, "a second run changes nothing");
-    assert!(lint(&again, &options).findings.iter().all(|f| f.rule != "IR05"));
+    assert_eq!(
+        weir_lint::fixed(&again, &options).text,
+        fixed.text,
+        "a second run changes nothing"
+    );
+    assert!(
+        lint(&again, &options)
+            .findings
+            .iter()
+            .all(|f| f.rule != "IR05")
+    );
 }
 
 #[test]
 fn a_profile_asks_what_it_says() {
     let of = |profile| lint(&source(), &Options::profile(profile));
     let basic = of(Profile::Basic);
-    assert!(basic.findings.iter().all(|f| ["IR01", "IR02", "IR03", "IR04", "IR05", "IR32", "IR33", "IR38"].contains(&f.rule)));
+    assert!(basic.findings.iter().all(|f| {
+        [
+            "IR01", "IR02", "IR03", "IR04", "IR05", "IR32", "IR33", "IR38",
+        ]
+        .contains(&f.rule)
+    }));
     assert!(of(Profile::Strict).findings.len() > of(Profile::Google).findings.len());
 }
 
@@ -133,17 +188,38 @@ fn a_switch_needs_a_reason_and_silences_its_rule() {
         lint(&Source::new("x.md", text).unwrap(), &Options::default())
     };
     let off = with("<!-- weir-lint: off IR15 -- stamps come from a paper log -->");
-    assert!(off.findings.iter().all(|f| f.rule != "IR15" && f.rule != "SW01"));
+    assert!(
+        off.findings
+            .iter()
+            .all(|f| f.rule != "IR15" && f.rule != "SW01")
+    );
     assert_eq!(off.silenced, 1);
     let bare = with("<!-- weir-lint: off IR15 -->");
-    assert!(bare.findings.iter().any(|f| f.rule == "SW01") && bare.findings.iter().all(|f| f.rule != "IR15"));
+    assert!(
+        bare.findings.iter().any(|f| f.rule == "SW01")
+            && bare.findings.iter().all(|f| f.rule != "IR15")
+    );
     let typo = with("<!-- weir-lint: off IR151 -- x -->");
-    assert!(typo.findings.iter().any(|f| f.rule == "SW02" && f.message.contains("IR15")), "{typo:?}");
-    let line = TEXT.replacen("10:00 UTC:", "<!-- weir-lint: ignore IR42 -- a quotation -->\n10:00 UTC:", 1);
+    assert!(
+        typo.findings
+            .iter()
+            .any(|f| f.rule == "SW02" && f.message.contains("IR15")),
+        "{typo:?}"
+    );
+    let line = TEXT.replacen(
+        "10:00 UTC:",
+        "<!-- weir-lint: ignore IR42 -- a quotation -->\n10:00 UTC:",
+        1,
+    );
     let outcome = lint(&Source::new("x.md", line).unwrap(), &Options::default());
     assert!(outcome.findings.iter().all(|f| f.rule != "IR42"));
     let mut options = Options::default();
     options.switch_off("IR15,ir16").unwrap();
-    assert!(lint(&source(), &options).findings.iter().all(|f| f.rule != "IR15" && f.rule != "IR16"));
+    assert!(
+        lint(&source(), &options)
+            .findings
+            .iter()
+            .all(|f| f.rule != "IR15" && f.rule != "IR16")
+    );
     assert!(options.switch_off("IR99").unwrap_err().contains("IR99"));
 }

@@ -47,7 +47,11 @@ pub(crate) struct LintArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     /// IR22
-    #[arg(value_name = "RULE", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(
+        value_name = "RULE",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     rule: Option<String>,
     /// Every rule.
     #[arg(long)]
@@ -112,7 +116,9 @@ pub(crate) fn lint(args: &LintArgs) -> Result<(), Failed> {
         options.switch_off(ids).map_err(Failed::Usage)?;
     }
     if args.fix && args.files.iter().any(|f| is_stdin(f)) {
-        return Err(Failed::Usage("--fix needs a file to write to; standard input has none".to_owned()));
+        return Err(Failed::Usage(
+            "--fix needs a file to write to; standard input has none".to_owned(),
+        ));
     }
     // Every file that can't be read is named, not only the first.
     let (mut sources, mut faults) = (Vec::new(), Vec::new());
@@ -140,7 +146,13 @@ pub(crate) fn lint(args: &LintArgs) -> Result<(), Failed> {
         return Err(Failed::Failed(anyhow!(
             "{} in {}; `weir report explain RULE` says why a rule matters",
             many(errors, "error"),
-            many(files.iter().filter(|f| f.outcome.count(Severity::Error) > 0).count(), "report")
+            many(
+                files
+                    .iter()
+                    .filter(|f| f.outcome.count(Severity::Error) > 0)
+                    .count(),
+                "report"
+            )
         )));
     }
     Ok(())
@@ -181,8 +193,10 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failed> {
 /// `weir report score`.
 pub(crate) fn score(args: &ScoreArgs) -> Result<(), Failed> {
     let path = args.dir.join("labels.toml");
-    let text = std::fs::read_to_string(&path).map_err(|fault| Failed::Usage(format!("{}: {fault}", path.display())))?;
-    let labels = weir_lint::score::labels(&text).map_err(|fault| Failed::Usage(format!("{}: {fault}", args.dir.display())))?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|fault| Failed::Usage(format!("{}: {fault}", path.display())))?;
+    let labels = weir_lint::score::labels(&text)
+        .map_err(|fault| Failed::Usage(format!("{}: {fault}", args.dir.display())))?;
     let options = Options::profile(args.profile.into());
     let mut broken = BTreeMap::new();
     for name in labels.report.keys() {
@@ -233,7 +247,10 @@ fn walk(paths: &[PathBuf], faults: &mut Vec<String>) -> Vec<PathBuf> {
         }
     }
     if out.len() > FILES_MAX {
-        faults.push(format!("{} files are too many for one run; at most {FILES_MAX}", out.len()));
+        faults.push(format!(
+            "{} files are too many for one run; at most {FILES_MAX}",
+            out.len()
+        ));
         out.truncate(FILES_MAX);
     }
     out
@@ -253,8 +270,14 @@ fn inside(dir: &Path, depth: usize, out: &mut Vec<PathBuf>, faults: &mut Vec<Str
     let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| e.path()).collect();
     paths.sort();
     for path in paths {
-        let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        let report = path.extension().is_some_and(|e| ["md", "markdown", "html", "htm"].iter().any(|x| e.eq_ignore_ascii_case(x)));
+        let hidden = path
+            .file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        let report = path.extension().is_some_and(|e| {
+            ["md", "markdown", "html", "htm"]
+                .iter()
+                .any(|x| e.eq_ignore_ascii_case(x))
+        });
         if path.is_dir() && !hidden && !path.is_symlink() {
             inside(&path, depth + 1, out, faults);
         } else if report && path.is_file() {
@@ -272,11 +295,17 @@ fn fix(source: Source, options: &Options) -> Result<Source, Failed> {
     let path = PathBuf::from(&source.name);
     let beside = path.with_extension("weir-lint-fix");
     let wrote = std::fs::write(&beside, &fixed.text)
-        .and_then(|()| std::fs::metadata(&path).and_then(|m| std::fs::set_permissions(&beside, m.permissions())))
+        .and_then(|()| {
+            std::fs::metadata(&path)
+                .and_then(|m| std::fs::set_permissions(&beside, m.permissions()))
+        })
         .and_then(|()| std::fs::rename(&beside, &path));
     if let Err(fault) = wrote {
         let _ = std::fs::remove_file(&beside);
-        return Err(Failed::Failed(anyhow!("couldn't write {}: {fault}", path.display())));
+        return Err(Failed::Failed(anyhow!(
+            "couldn't write {}: {fault}",
+            path.display()
+        )));
     }
     eprintln!("{}: {} fixed", source.name, fixed.applied);
     Source::new(source.name, fixed.text).map_err(|fault| Failed::Usage(fault.to_string()))

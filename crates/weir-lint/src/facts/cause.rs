@@ -15,7 +15,10 @@ pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
         .cause
         .as_ref()
         .and_then(|cause| cause_name(&cause.says))
-        .or_else(|| doc.field(&["cause", "root cause", "cause class"]).and_then(|f| cause_name(&f.value.plain)));
+        .or_else(|| {
+            doc.field(&["cause", "root cause", "cause class"])
+                .and_then(|f| cause_name(&f.value.plain))
+        });
     facts.factors = factors(doc);
     facts.false_leads = false_leads(doc);
     facts.resolution = passage(doc, &[Part::Resolution, Part::Response]);
@@ -30,17 +33,38 @@ fn usable(block: &Block) -> bool {
 
 /// What stands under a part, as one passage.
 fn passage(doc: &Doc<'_>, parts: &[Part]) -> Option<Said> {
-    let blocks: Vec<&Block> = doc.about_any(parts).map(|(_, b)| b).filter(|b| usable(b)).take(40).collect();
+    let blocks: Vec<&Block> = doc
+        .about_any(parts)
+        .map(|(_, b)| b)
+        .filter(|b| usable(b))
+        .take(40)
+        .collect();
     let first = blocks.first()?;
-    let says = blocks.iter().map(|b| b.text.trimmed()).collect::<Vec<_>>().join(" ");
+    let says = blocks
+        .iter()
+        .map(|b| b.text.trimmed())
+        .collect::<Vec<_>>()
+        .join(" ");
     let end = blocks.last()?.range.end;
-    Some(Said::new(doc, &says, first.range.start..end.max(first.range.start)))
+    Some(Said::new(
+        doc,
+        &says,
+        first.range.start..end.max(first.range.start),
+    ))
 }
 
 /// "triggered by …", "when X was deployed at …", a row marked as the trigger.
 fn loose_trigger(doc: &Doc<'_>) -> Option<Said> {
-    let said = pattern!(r"(?i)\btrigger(?:ed|s|ing)?\b|\bset (?:it|this|the incident|everything) off\b|\bset off by\b|\b(?:began|started|happened|appeared|broke) (?:right |immediately |shortly |soon |\d+ (?:min|minutes|s|seconds) )?(?:after|when|with|once|as soon as)\b[^.]{0,80}\b(?:deploy\w*|release\w*|roll\w*|upgrade\w*|migrat\w*|config\w*|flag|change|merge\w*|campaign|mail\w*|job|batch|import|backfill|expir\w*|failover|restart\w*|maintenance|cron)|\bthe change that (?:started|began)|\bwhen\b[^.]{0,60}\b(?:was|were) (?:deployed|released|rolled out|enabled|merged|switched|started|launched|sent|applied|pushed)\b|\b(?:deploy\w*|release|rollout|migration|change|upgrade|campaign|job|import|backfill)\b[^.]{0,60}\b(?:started|caused|led to|brought|introduced|doubled|raised|pushed) ");
-    let parts = [Part::Summary, Part::Cause, Part::Factors, Part::Timeline, Part::Background];
+    let said = pattern!(
+        r"(?i)\btrigger(?:ed|s|ing)?\b|\bset (?:it|this|the incident|everything) off\b|\bset off by\b|\b(?:began|started|happened|appeared|broke) (?:right |immediately |shortly |soon |\d+ (?:min|minutes|s|seconds) )?(?:after|when|with|once|as soon as)\b[^.]{0,80}\b(?:deploy\w*|release\w*|roll\w*|upgrade\w*|migrat\w*|config\w*|flag|change|merge\w*|campaign|mail\w*|job|batch|import|backfill|expir\w*|failover|restart\w*|maintenance|cron)|\bthe change that (?:started|began)|\bwhen\b[^.]{0,60}\b(?:was|were) (?:deployed|released|rolled out|enabled|merged|switched|started|launched|sent|applied|pushed)\b|\b(?:deploy\w*|release|rollout|migration|change|upgrade|campaign|job|import|backfill)\b[^.]{0,60}\b(?:started|caused|led to|brought|introduced|doubled|raised|pushed) "
+    );
+    let parts = [
+        Part::Summary,
+        Part::Cause,
+        Part::Factors,
+        Part::Timeline,
+        Part::Background,
+    ];
     for (i, block) in doc.blocks() {
         if block.quoted || block.kind == Kind::Code {
             continue;
@@ -52,11 +76,18 @@ fn loose_trigger(doc: &Doc<'_>) -> Option<Said> {
         for text in block.texts() {
             if let Some(found) = said.find(&text.plain) {
                 // "alert triggered" is a detection.
-                let near = &text.plain[crate::source::floor_boundary(&text.plain, found.start().saturating_sub(24))..found.end()];
+                let near = &text.plain[crate::source::floor_boundary(
+                    &text.plain,
+                    found.start().saturating_sub(24),
+                )..found.end()];
                 let alarm = pattern!(r"(?i)\b(?:alert\w*|alarm\w*|page\w*|monitor\w*|pagerduty)\b[^.]{0,16}trigger|trigger\w* (?:an? |the )?(?:alert|page|alarm)").is_match(&text.plain[crate::source::floor_boundary(&text.plain, found.start().saturating_sub(24))..crate::source::floor_boundary(&text.plain, found.end() + 20)]);
                 let _ = near;
                 if !alarm {
-                    return Some(Said::new(doc, &text.plain, text.source_range(found.range())));
+                    return Some(Said::new(
+                        doc,
+                        &text.plain,
+                        text.source_range(found.range()),
+                    ));
                 }
             }
         }
@@ -75,7 +106,12 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
             }
             if let Some(table) = &block.table {
                 for row in &table.rows {
-                    let says = row.cells.iter().map(|c| c.trimmed()).collect::<Vec<_>>().join(" ");
+                    let says = row
+                        .cells
+                        .iter()
+                        .map(|c| c.trimmed())
+                        .collect::<Vec<_>>()
+                        .join(" ");
                     out.push(Said::new(doc, &says, row.range.clone()));
                 }
             }
@@ -90,9 +126,15 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
             let marks: Vec<_> = pattern!(r"\b(?:F|CF)\d{1,2}\b\W{0,4}[:.–—-]|\((?:\d|i{1,3}|iv|v|[a-d])\)|(?i)\b(?:firstly|secondly|thirdly|first|second|third),").find_iter(&block.text.plain).collect();
             if marks.len() >= 2 {
                 for (n, mark) in marks.iter().enumerate() {
-                    let end = marks.get(n + 1).map_or(block.text.plain.len(), |m| m.start());
+                    let end = marks
+                        .get(n + 1)
+                        .map_or(block.text.plain.len(), |m| m.start());
                     let says = &block.text.plain[mark.start()..end];
-                    out.push(Said::new(doc, says, block.text.source_range(mark.start()..end)));
+                    out.push(Said::new(
+                        doc,
+                        says,
+                        block.text.source_range(mark.start()..end),
+                    ));
                 }
             }
         }
@@ -105,7 +147,11 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
                 let mut start = 0;
                 for sentence in text.split_inclusive(". ") {
                     if sentence.split_whitespace().count() > 3 {
-                        out.push(Said::new(doc, sentence, block.text.source_range(start..start + sentence.len())));
+                        out.push(Said::new(
+                            doc,
+                            sentence,
+                            block.text.source_range(start..start + sentence.len()),
+                        ));
                     }
                     start += sentence.len();
                 }
@@ -114,34 +160,63 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
     }
     if out.len() < 2 {
         // "Two things helped it along. One: … Two: …"
-        let counted = pattern!(r"(?i)\b(?:two|three|four|several|both|further|other|\d) (?:more |other |further |contributing |additional )*(?:things|factors|causes|reasons|conditions|facts|circumstances|weaknesses|gaps)\b[^.:;]*[.:;]|\btwo things contributed\b");
+        let counted = pattern!(
+            r"(?i)\b(?:two|three|four|several|both|further|other|\d) (?:more |other |further |contributing |additional )*(?:things|factors|causes|reasons|conditions|facts|circumstances|weaknesses|gaps)\b[^.:;]*[.:;]|\btwo things contributed\b"
+        );
         for (_, block) in doc.about_any(&[Part::Factors, Part::Cause, Part::Trigger]) {
-            let Some(found) = counted.find(&block.text.plain).filter(|_| usable(block)) else { continue };
+            let Some(found) = counted.find(&block.text.plain).filter(|_| usable(block)) else {
+                continue;
+            };
             let mut start = found.end();
-            for sentence in block.text.plain[found.end()..].split_inclusive(['.', ';', ',']).take(8) {
+            for sentence in block.text.plain[found.end()..]
+                .split_inclusive(['.', ';', ','])
+                .take(8)
+            {
                 if sentence.split_whitespace().count() > 3 {
-                    out.push(Said::new(doc, sentence, block.text.source_range(start..start + sentence.len())));
+                    out.push(Said::new(
+                        doc,
+                        sentence,
+                        block.text.source_range(start..start + sentence.len()),
+                    ));
                 }
                 start += sentence.len();
             }
         }
     }
     if out.is_empty() {
-        let contributed = pattern!(r"(?i)\b(?:contribut\w+|made (?:it|this|things|matters) (?:worse|possible|longer)|compounded|aggravated|exacerbated|amplified|also (?:meant|allowed|hid|let)|allowed (?:it|this|the)|a second (?:factor|cause|reason)|in addition|on top of (?:that|this)|nothing (?:compared|checked|stopped|limited|warned)|no (?:alert|limit|check|test|guard|timeout|review)\b)");
+        let contributed = pattern!(
+            r"(?i)\b(?:contribut\w+|made (?:it|this|things|matters) (?:worse|possible|longer)|compounded|aggravated|exacerbated|amplified|also (?:meant|allowed|hid|let)|allowed (?:it|this|the)|a second (?:factor|cause|reason)|in addition|on top of (?:that|this)|nothing (?:compared|checked|stopped|limited|warned)|no (?:alert|limit|check|test|guard|timeout|review)\b)"
+        );
         for (_, block) in doc.about_any(&[Part::Cause, Part::Trigger]) {
             if !usable(block) {
                 continue;
             }
             for found in contributed.find_iter(&block.text.plain) {
-                out.push(Said::new(doc, &block.text.plain, block.text.source_range(found.range())));
+                out.push(Said::new(
+                    doc,
+                    &block.text.plain,
+                    block.text.source_range(found.range()),
+                ));
             }
             // The whys of a chain: each step is a factor.
-            if matches!(block.kind, Kind::Item { .. }) && pattern!(r"(?i)\bwhy\b").is_match(&block.text.plain) {
+            if matches!(block.kind, Kind::Item { .. })
+                && pattern!(r"(?i)\bwhy\b").is_match(&block.text.plain)
+            {
                 out.push(Said::new(doc, &block.text.plain, block.text.whole()));
             }
         }
         for (_, section) in doc.sections_of(Part::Cause) {
-            let whys = doc.sections.iter().filter(|s| s.parent.is_some_and(|p| std::ptr::eq(&doc.sections[p], section))).filter(|s| pattern!(r"(?i)^\W*(?:\d\W+)?why\b").is_match(&doc.tree.blocks[s.head].text.plain));
+            let whys = doc
+                .sections
+                .iter()
+                .filter(|s| {
+                    s.parent
+                        .is_some_and(|p| std::ptr::eq(&doc.sections[p], section))
+                })
+                .filter(|s| {
+                    pattern!(r"(?i)^\W*(?:\d\W+)?why\b")
+                        .is_match(&doc.tree.blocks[s.head].text.plain)
+                });
             for why in whys {
                 let block = &doc.tree.blocks[why.head];
                 out.push(Said::new(doc, &block.text.plain, block.text.whole()));
@@ -154,7 +229,9 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
 
 /// Where a wrong lead is spoken of.
 pub(crate) fn lead_words() -> &'static regex::Regex {
-    pattern!(r"(?i)\bmisleading\b|\bmisled\b|\bwrong (?:way|thing|place)\b|\bwrong(?:ly)? (?:assum\w*|suspect\w*|lead|track|hypothes\w*|theory|turn|direction|diagnos\w*)|\b(?:false|wrong) (?:lead|trail|start)|\bred herring|\b(?:initially|first|at first|originally|early) (?:we |the team |engineers |responders )?(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|attribut\w*)|\bsuspect(?:ed|s|ing)?\b|\bruled out\b|\bdead end\b|\bassumption\b|\binitial (?:hypothesis|theory|suspicion|assumption|diagnosis)|\b(?:initial )?investigation focus(?:ed|sed) on\b|\bhypothes[ei]s\b|\bexonerat\w*|\bturned out (?:not|to be (?:un|wrong))")
+    pattern!(
+        r"(?i)\bmisleading\b|\bmisled\b|\bwrong (?:way|thing|place)\b|\bwrong(?:ly)? (?:assum\w*|suspect\w*|lead|track|hypothes\w*|theory|turn|direction|diagnos\w*)|\b(?:false|wrong) (?:lead|trail|start)|\bred herring|\b(?:initially|first|at first|originally|early) (?:we |the team |engineers |responders )?(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|attribut\w*)|\bsuspect(?:ed|s|ing)?\b|\bruled out\b|\bdead end\b|\bassumption\b|\binitial (?:hypothesis|theory|suspicion|assumption|diagnosis)|\b(?:initial )?investigation focus(?:ed|sed) on\b|\bhypothes[ei]s\b|\bexonerat\w*|\bturned out (?:not|to be (?:un|wrong))"
+    )
 }
 
 fn false_leads(doc: &Doc<'_>) -> Vec<Said> {
@@ -166,7 +243,12 @@ fn false_leads(doc: &Doc<'_>) -> Vec<Said> {
         if doc.about[i].is(Part::FalseLeads) && !block.is_head() {
             if let Some(table) = &block.table {
                 for row in &table.rows {
-                    let says = row.cells.iter().map(|c| c.trimmed()).collect::<Vec<_>>().join(" | ");
+                    let says = row
+                        .cells
+                        .iter()
+                        .map(|c| c.trimmed())
+                        .collect::<Vec<_>>()
+                        .join(" | ");
                     out.push(Said::new(doc, &says, row.range.clone()));
                 }
             } else {
@@ -179,7 +261,11 @@ fn false_leads(doc: &Doc<'_>) -> Vec<Said> {
         }
         for text in block.texts() {
             if let Some(found) = lead_words().find(&text.plain) {
-                out.push(Said::new(doc, &text.plain, text.source_range(found.range())));
+                out.push(Said::new(
+                    doc,
+                    &text.plain,
+                    text.source_range(found.range()),
+                ));
             }
         }
     }
@@ -188,13 +274,21 @@ fn false_leads(doc: &Doc<'_>) -> Vec<Said> {
 
 /// How the cause was found: a passage that says so.
 fn identified(doc: &Doc<'_>) -> Option<Said> {
-    let how = pattern!(r"(?i)\bhow (?:it was|we|the cause was) (?:identified|found)|\b(?:identified|found|confirmed|shown|seen|established|traced|proved|proven|visible|measured)\b[^.]{0,40}\b(?:by|from|in|with|through|using|via|on)\b|\b(?:shows?|showed|reveal\w*|confirms?|confirmed)\b[^.]{0,60}\b(?:that|\d)");
+    let how = pattern!(
+        r"(?i)\bhow (?:it was|we|the cause was) (?:identified|found)|\b(?:identified|found|confirmed|shown|seen|established|traced|proved|proven|visible|measured)\b[^.]{0,40}\b(?:by|from|in|with|through|using|via|on)\b|\b(?:shows?|showed|reveal\w*|confirms?|confirmed)\b[^.]{0,60}\b(?:that|\d)"
+    );
     for (i, block) in doc.blocks() {
-        if !usable(block) || !doc.about[i].any(&[Part::Cause, Part::Factors, Part::FalseLeads, Part::Timeline]) {
+        if !usable(block)
+            || !doc.about[i].any(&[Part::Cause, Part::Factors, Part::FalseLeads, Part::Timeline])
+        {
             continue;
         }
         if let Some(found) = how.find(&block.text.plain) {
-            return Some(Said::new(doc, &block.text.plain, block.text.source_range(found.range())));
+            return Some(Said::new(
+                doc,
+                &block.text.plain,
+                block.text.source_range(found.range()),
+            ));
         }
     }
     None
@@ -203,50 +297,128 @@ fn identified(doc: &Doc<'_>) -> Option<Said> {
 /// Words for who found it.
 pub(crate) fn finder(text: &str) -> Option<DetectedBy> {
     let lower = text.to_lowercase();
-    let customer = pattern!(r"\b(?:users?|customers?|clients?|merchants?|tenants?|support|partners?|agents?|tickets?|shops?|stores?|complaints?|patients?|members?|readers?|subscribers?|students?|callers?|helpdesk|service desk|twitter|social media)\b[^.|]{0,60}\b(?:report\w*|complain\w*|call\w*|open\w*|raised|wrote|writes|told|ticket\w*|contact\w*|notic\w*|flagg\w*|first|before|asked|posted)|\b(?:reported|raised|noticed|flagged|found|detected|discovered|told) (?:to us )?(?:by|from) (?:an? |the |our |several |two |three |many |some )?(?:\w+ )?(?:users?|customers?|clients?|merchants?|support|partners?|tenants?|shops?)|\b(?:user|customer|support) (?:reports?|complaints?|tickets?)\b|\bfirst (?:support )?ticket");
-    let alert = pattern!(r"\balert\w*|\balarm\w*|\bpager\w*|\bpaged\b|\bpage (?:fired|sent|went|for)|\bmonitor(?:ing|s)?\b|\bprobe\w*|\bsynthetic|\bhealth ?check\w*|\bprometheus|\bburn[- ]rate|\bwatchdog|\bcanary (?:check|failed)|\bdetector|\bexhausted: \d|\bsamples running|\bweir\b");
-    let engineer = pattern!(r"\b(?:engineers?|on-?call|developers?|dba|operator|colleague|team|sre|staff|employee|analyst)\b[^.|]{0,60}\b(?:notic\w*|saw|sees|spotted|found|observed|discover\w*|looking)|\b(?:noticed|spotted|found|seen|detected|discovered) by (?:an? |the )?(?:\w+ ){0,2}(?:engineer|developer|on-?call|colleague|dba|analyst|team)");
+    let customer = pattern!(
+        r"\b(?:users?|customers?|clients?|merchants?|tenants?|support|partners?|agents?|tickets?|shops?|stores?|complaints?|patients?|members?|readers?|subscribers?|students?|callers?|helpdesk|service desk|twitter|social media)\b[^.|]{0,60}\b(?:report\w*|complain\w*|call\w*|open\w*|raised|wrote|writes|told|ticket\w*|contact\w*|notic\w*|flagg\w*|first|before|asked|posted)|\b(?:reported|raised|noticed|flagged|found|detected|discovered|told) (?:to us )?(?:by|from) (?:an? |the |our |several |two |three |many |some )?(?:\w+ )?(?:users?|customers?|clients?|merchants?|support|partners?|tenants?|shops?)|\b(?:user|customer|support) (?:reports?|complaints?|tickets?)\b|\bfirst (?:support )?ticket"
+    );
+    let alert = pattern!(
+        r"\balert\w*|\balarm\w*|\bpager\w*|\bpaged\b|\bpage (?:fired|sent|went|for)|\bmonitor(?:ing|s)?\b|\bprobe\w*|\bsynthetic|\bhealth ?check\w*|\bprometheus|\bburn[- ]rate|\bwatchdog|\bcanary (?:check|failed)|\bdetector|\bexhausted: \d|\bsamples running|\bweir\b"
+    );
+    let engineer = pattern!(
+        r"\b(?:engineers?|on-?call|developers?|dba|operator|colleague|team|sre|staff|employee|analyst)\b[^.|]{0,60}\b(?:notic\w*|saw|sees|spotted|found|observed|discover\w*|looking)|\b(?:noticed|spotted|found|seen|detected|discovered) by (?:an? |the )?(?:\w+ ){0,2}(?:engineer|developer|on-?call|colleague|dba|analyst|team)"
+    );
     let at = |p: &regex::Regex| p.find(&lower).map(|m| m.start());
-    let found = [(at(customer), DetectedBy::Customer), (at(alert), DetectedBy::Alert), (at(engineer), DetectedBy::Engineer)];
-    found.into_iter().filter_map(|(at, by)| at.map(|at| (at, by))).min_by_key(|(at, _)| *at).map(|(_, by)| by)
+    let found = [
+        (at(customer), DetectedBy::Customer),
+        (at(alert), DetectedBy::Alert),
+        (at(engineer), DetectedBy::Engineer),
+    ];
+    found
+        .into_iter()
+        .filter_map(|(at, by)| at.map(|at| (at, by)))
+        .min_by_key(|(at, _)| *at)
+        .map(|(_, by)| by)
 }
 
 fn detected_by(doc: &Doc<'_>, facts: &Facts) -> Option<DetectedBy> {
-    if let Some(field) = doc.field(&["detected by", "detection", "how detected", "detection method", "reported by", "how it was detected", "detection source", "discovered by"]) {
+    if let Some(field) = doc.field(&[
+        "detected by",
+        "detection",
+        "how detected",
+        "detection method",
+        "reported by",
+        "how it was detected",
+        "detection source",
+        "discovered by",
+    ]) {
         if let Some(by) = finder(&field.value.plain) {
             return Some(by);
         }
     }
     // The earliest row that somebody or something noticed it by.
-    for row in facts.rows.iter().filter(|row| row.tags.contains(&Tag::Detected)) {
+    for row in facts
+        .rows
+        .iter()
+        .filter(|row| row.tags.contains(&Tag::Detected))
+    {
         if let Some(by) = finder(&row.line_text) {
             return Some(by);
         }
     }
     let words = doc.words_about(&[Part::Detection]);
     finder(&words).or_else(|| {
-        let all = doc.words_about(&[Part::Summary, Part::Impact, Part::Timeline, Part::Response, Part::Cause, Part::Resolution]);
-        pattern!(r"(?i)[^.\n]*\b(?:detect|notic|alert|report|page)\w*[^.\n]*").find_iter(&all).find_map(|m| finder(m.as_str()))
+        let all = doc.words_about(&[
+            Part::Summary,
+            Part::Impact,
+            Part::Timeline,
+            Part::Response,
+            Part::Cause,
+            Part::Resolution,
+        ]);
+        pattern!(r"(?i)[^.\n]*\b(?:detect|notic|alert|report|page)\w*[^.\n]*")
+            .find_iter(&all)
+            .find_map(|m| finder(m.as_str()))
     })
 }
 
 /// The name of Weir's vocabulary that a passage says, or that its words leave no doubt about.
 fn cause_name(text: &str) -> Option<Cause> {
     let lower = text.to_lowercase();
-    if let Some(name) = pattern!(r"\b[a-z]+(?:_[a-z]+)+\b").find_iter(&lower).find_map(|m| m.as_str().parse::<Cause>().ok()) {
+    if let Some(name) = pattern!(r"\b[a-z]+(?:_[a-z]+)+\b")
+        .find_iter(&lower)
+        .find_map(|m| m.as_str().parse::<Cause>().ok())
+    {
         return Some(name);
     }
     let table: &[(Cause, &regex::Regex)] = &[
-        (Cause::ConnectionLeak, pattern!(r"connection leak|leak(?:ed|ing|s)? (?:\w+ ){0,2}connections|never (?:returned|closed|given back)")),
-        (Cause::IdleInTransaction, pattern!(r"idle[- ]in[- ]transaction|inside (?:an |the )?open transactions?")),
-        (Cause::MaxConnections, pattern!(r"max_connections|too many (?:clients|connections)|connection limit")),
-        (Cause::RetryStorm, pattern!(r"retry storm|retries (?:amplified|multiplied)")),
-        (Cause::ConnectStorm, pattern!(r"(?:re)?connect(?:ion)? storm")),
-        (Cause::MissingIndex, pattern!(r"missing index|without (?:an |a fitting )?index|full table scan|sequential scan")),
-        (Cause::RowLockContention, pattern!(r"lock contention|row locks?")),
-        (Cause::Failover, pattern!(r"\bfailover\b|primary (?:changed|was lost)")),
-        (Cause::PlanRegression, pattern!(r"plan (?:change|flip|regression)|query plan changed")),
-        (Cause::PoolUndersized, pattern!(r"pool (?:was |is )?(?:too small|undersized)|pool size (?:was )?(?:too small|insufficient)")),
+        (
+            Cause::ConnectionLeak,
+            pattern!(
+                r"connection leak|leak(?:ed|ing|s)? (?:\w+ ){0,2}connections|never (?:returned|closed|given back)"
+            ),
+        ),
+        (
+            Cause::IdleInTransaction,
+            pattern!(r"idle[- ]in[- ]transaction|inside (?:an |the )?open transactions?"),
+        ),
+        (
+            Cause::MaxConnections,
+            pattern!(r"max_connections|too many (?:clients|connections)|connection limit"),
+        ),
+        (
+            Cause::RetryStorm,
+            pattern!(r"retry storm|retries (?:amplified|multiplied)"),
+        ),
+        (
+            Cause::ConnectStorm,
+            pattern!(r"(?:re)?connect(?:ion)? storm"),
+        ),
+        (
+            Cause::MissingIndex,
+            pattern!(
+                r"missing index|without (?:an |a fitting )?index|full table scan|sequential scan"
+            ),
+        ),
+        (
+            Cause::RowLockContention,
+            pattern!(r"lock contention|row locks?"),
+        ),
+        (
+            Cause::Failover,
+            pattern!(r"\bfailover\b|primary (?:changed|was lost)"),
+        ),
+        (
+            Cause::PlanRegression,
+            pattern!(r"plan (?:change|flip|regression)|query plan changed"),
+        ),
+        (
+            Cause::PoolUndersized,
+            pattern!(
+                r"pool (?:was |is )?(?:too small|undersized)|pool size (?:was )?(?:too small|insufficient)"
+            ),
+        ),
     ];
-    table.iter().find(|(_, p)| p.is_match(&lower)).map(|(cause, _)| *cause)
+    table
+        .iter()
+        .find(|(_, p)| p.is_match(&lower))
+        .map(|(cause, _)| *cause)
 }

@@ -12,8 +12,17 @@ use crate::words::{clock, pattern};
 
 /// Parts that are mostly lists: their label speaks for the list under it.
 const LISTS: &[Part] = &[
-    Part::Factors, Part::Actions, Part::Lessons, Part::WentWell, Part::WentWrong, Part::Lucky, Part::Timeline, Part::FalseLeads,
-    Part::Evidence, Part::Questions, Part::Impact,
+    Part::Factors,
+    Part::Actions,
+    Part::Lessons,
+    Part::WentWell,
+    Part::WentWrong,
+    Part::Lucky,
+    Part::Timeline,
+    Part::FalseLeads,
+    Part::Evidence,
+    Part::Questions,
+    Part::Impact,
 ];
 
 /// So many fields are kept.
@@ -161,8 +170,11 @@ impl<'s> Doc<'s> {
 
     /// The first field with one of some keys.
     pub fn field(&self, keys: &[&str]) -> Option<&Field> {
-        keys.iter()
-            .find_map(|key| self.fields.iter().find(|f| f.key == *key && !f.value.is_blank()))
+        keys.iter().find_map(|key| {
+            self.fields
+                .iter()
+                .find(|f| f.key == *key && !f.value.is_blank())
+        })
     }
 
     /// Whether any section is inside of another one with a real heading that names `part`.
@@ -179,9 +191,7 @@ impl<'s> Doc<'s> {
     }
 
     fn divide(&mut self) {
-        let heads = |level: u8| {
-            move |(_, b): &(usize, &Block)| matches!(b.kind, Kind::Head { level: l, form: Form::Heading } if l == level)
-        };
+        let heads = |level: u8| move |(_, b): &(usize, &Block)| matches!(b.kind, Kind::Head { level: l, form: Form::Heading } if l == level);
         let title = self.blocks().find(heads(10)).map(|(i, _)| i);
         // Where each part is a first-level heading, the first of them may be a part too.
         let tops = self.blocks().filter(heads(10)).count();
@@ -205,11 +215,19 @@ impl<'s> Doc<'s> {
             // announces a list, or labels are all the structure there is.
             while let Some(last) = open.last() {
                 let section = &self.sections[*last];
-                let answered = section.form == Form::Label && section.head + 2 == i && !block.is_head();
-                let listed = section.parts.any(LISTS) && matches!(block.kind, Kind::Item { .. } | Kind::Table)
+                let answered =
+                    section.form == Form::Label && section.head + 2 == i && !block.is_head();
+                let listed = section.parts.any(LISTS)
+                    && matches!(block.kind, Kind::Item { .. } | Kind::Table)
                     || self.tree.blocks[i - 1].text.plain.trim_end().ends_with(':');
-                let alone = section.parent.is_none_or(|p| self.sections[p].parts.is_empty());
-                if !answered || listed || alone || block.item_depth > 0 && self.tree.blocks[section.head].item_depth > 0 {
+                let alone = section
+                    .parent
+                    .is_none_or(|p| self.sections[p].parts.is_empty());
+                if !answered
+                    || listed
+                    || alone
+                    || block.item_depth > 0 && self.tree.blocks[section.head].item_depth > 0
+                {
                     break;
                 }
                 self.sections[*last].body.end = i;
@@ -217,12 +235,19 @@ impl<'s> Doc<'s> {
             }
             let block = &self.tree.blocks[i];
             if let Kind::Head { level, form } = block.kind {
-                while open.last().is_some_and(|last| self.sections[*last].level >= level) {
+                while open
+                    .last()
+                    .is_some_and(|last| self.sections[*last].level >= level)
+                {
                     if let Some(last) = open.pop() {
                         self.sections[last].body.end = i;
                     }
                 }
-                let parts = if self.title == Some(i) { Parts::default() } else { classify(&block.text.plain) };
+                let parts = if self.title == Some(i) {
+                    Parts::default()
+                } else {
+                    classify(&block.text.plain)
+                };
                 let parent = open.last().copied();
                 // A stamped heading is a row of its timeline, whatever its words name.
                 let row = parent.is_some_and(|p| self.sections[p].parts.is(Part::Timeline))
@@ -272,7 +297,11 @@ impl<'s> Doc<'s> {
                     if form == Form::Heading && block.text.plain.contains(": ") {
                         line_fields(&block.text, parts, &mut fields);
                     }
-                    let next = self.tree.blocks.get(i + 1).filter(|b| matches!(b.kind, Kind::Para | Kind::Item { .. }));
+                    let next = self
+                        .tree
+                        .blocks
+                        .get(i + 1)
+                        .filter(|b| matches!(b.kind, Kind::Para | Kind::Item { .. }));
                     let title = key(&block.text.plain);
                     if let (Some(next), true) = (next, title.split(' ').count() <= 5) {
                         fields.push(Field {
@@ -298,7 +327,10 @@ impl<'s> Doc<'s> {
 
     fn declared_zone(&self) -> Option<(Zone, Range<usize>)> {
         for field in &self.fields {
-            if matches!(field.key.as_str(), "timezone" | "time zone" | "tz" | "times" | "all times") {
+            if matches!(
+                field.key.as_str(),
+                "timezone" | "time zone" | "tz" | "times" | "all times"
+            ) {
                 if let Some((zone, range)) = zone::leading(&field.value.plain) {
                     return Some((zone, field.value.source_range(range)));
                 }
@@ -310,9 +342,12 @@ impl<'s> Doc<'s> {
                 continue;
             }
             if let Some(grid) = &block.table {
-                if table.is_none() && self.about[i].any(&[Part::Timeline, Part::Summary, Part::Metadata]) {
+                if table.is_none()
+                    && self.about[i].any(&[Part::Timeline, Part::Summary, Part::Metadata])
+                {
                     table = grid.head.cells.iter().find_map(|cell| {
-                        zone::declared(&cell.plain).map(|(zone, range)| (zone, cell.source_range(range)))
+                        zone::declared(&cell.plain)
+                            .map(|(zone, range)| (zone, cell.source_range(range)))
                     });
                 }
             }
@@ -332,8 +367,22 @@ impl<'s> Doc<'s> {
                 .find_map(|stamp| stamp.day.and_then(|day| day.date(None)))
         };
         let keys = [
-            "started", "start", "start time", "incident start", "started at", "impact start", "began", "date of incident",
-            "incident date", "start end", "date", "when", "incident time", "date and time", "duration", "dates",
+            "started",
+            "start",
+            "start time",
+            "incident start",
+            "started at",
+            "impact start",
+            "began",
+            "date of incident",
+            "incident date",
+            "start end",
+            "date",
+            "when",
+            "incident time",
+            "date and time",
+            "duration",
+            "dates",
         ];
         keys.iter()
             .flat_map(|key| self.fields.iter().filter(move |f| f.key == *key))
@@ -372,7 +421,11 @@ fn push_words(out: &mut String, block: &Block) {
 
 /// A key without its marks, in lower case.
 pub(crate) fn key(text: &str) -> String {
-    let lower = text.trim().to_lowercase().replace(['_', '→', '/', '-', '(', ')'], " ").replace('’', "'");
+    let lower = text
+        .trim()
+        .to_lowercase()
+        .replace(['_', '→', '/', '-', '(', ')'], " ")
+        .replace('’', "'");
     lower
         .split_whitespace()
         .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '%'))
@@ -390,7 +443,12 @@ fn table_fields(block: &Block, parts: Parts, fields: &mut Vec<Field>) {
     let mut add = |name: &Text, value: &Text| {
         let name_key = key(&name.plain);
         if !name_key.is_empty() && name_key.split(' ').count() <= 9 && fields.len() < FIELDS_MAX {
-            fields.push(Field { key: name_key, value: value.clone(), range: name.whole().start..value.whole().end, parts });
+            fields.push(Field {
+                key: name_key,
+                value: value.clone(),
+                range: name.whole().start..value.whole().end,
+                parts,
+            });
         }
     };
     if columns == 2 {
@@ -424,10 +482,14 @@ fn line_fields(line: &Text, parts: Parts, fields: &mut Vec<Field>) {
 }
 
 fn chunk_fields(chunk: &Text, parts: Parts, depth: u8, fields: &mut Vec<Field>) {
-    let Some(found) = pattern!(r"^[\s*_-]*([\p{L}][\p{L}\d_ /'’→()&%-]{0,48}?)[\s*_]*:[\s*_]+").captures(&chunk.plain) else {
+    let Some(found) = pattern!(r"^[\s*_-]*([\p{L}][\p{L}\d_ /'’→()&%-]{0,48}?)[\s*_]*:[\s*_]+")
+        .captures(&chunk.plain)
+    else {
         return;
     };
-    let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { return };
+    let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else {
+        return;
+    };
     if name.as_str().split_whitespace().count() > 6 || fields.len() >= FIELDS_MAX {
         return;
     }
@@ -435,7 +497,12 @@ fn chunk_fields(chunk: &Text, parts: Parts, depth: u8, fields: &mut Vec<Field>) 
     if value.is_blank() {
         return;
     }
-    fields.push(Field { key: key(name.as_str()), value: value.clone(), range: chunk.whole(), parts });
+    fields.push(Field {
+        key: key(name.as_str()),
+        value: value.clone(),
+        range: chunk.whole(),
+        parts,
+    });
     if depth < 2 {
         chunk_fields(&value, parts, depth + 1, fields);
     }

@@ -75,12 +75,16 @@ pub struct Quantity {
 
 /// People.
 pub(crate) fn people() -> &'static regex::Regex {
-    pattern!(r"^(?:users?|customers?|accounts?|sessions?|tenants?|visitors?|merchants?|people|patients?|students?|shoppers?|members?|subscribers?|clients?|viewers?|players?|organi[sz]ations?|sellers?|drivers?|riders?|readers?|teams?|shops?|stores?|households?|companies|employees|workspaces?|devices?)$")
+    pattern!(
+        r"^(?:users?|customers?|accounts?|sessions?|tenants?|visitors?|merchants?|people|patients?|students?|shoppers?|members?|subscribers?|clients?|viewers?|players?|organi[sz]ations?|sellers?|drivers?|riders?|readers?|teams?|shops?|stores?|households?|companies|employees|workspaces?|devices?)$"
+    )
 }
 
 /// Requests and their kin.
 pub(crate) fn work() -> &'static regex::Regex {
-    pattern!(r"^(?:requests?|transactions?|orders?|jobs?|messages?|queries|calls?|checkouts?|payments?|logins?|sign-?ins?|sign-?ups?|uploads?|downloads?|searches|events?|emails?|e-mails|mails?|deliveries|notifications?|writes?|reads?|builds?|deploys?|deployments?|page-?views?|pages?|bookings?|connections?|attempts?|webhooks?|reports?|exports?|imports?|invoices?|lookups?|streams?|tasks?|operations?|statements?|responses?|shipments?|reservations?|authori[sz]ations?|parcels?|labels?|quotes?|tickets?-sold|carts?)$")
+    pattern!(
+        r"^(?:requests?|transactions?|orders?|jobs?|messages?|queries|calls?|checkouts?|payments?|logins?|sign-?ins?|sign-?ups?|uploads?|downloads?|searches|events?|emails?|e-mails|mails?|deliveries|notifications?|writes?|reads?|builds?|deploys?|deployments?|page-?views?|pages?|bookings?|connections?|attempts?|webhooks?|reports?|exports?|imports?|invoices?|lookups?|streams?|tasks?|operations?|statements?|responses?|shipments?|reservations?|authori[sz]ations?|parcels?|labels?|quotes?|tickets?-sold|carts?)$"
+    )
 }
 
 /// A percentage of something that isn't people or requests hurt.
@@ -95,34 +99,65 @@ fn other_measure(sentence: &str, at: &Range<usize>) -> bool {
 
 pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
     let early = [Part::Summary, Part::Impact];
-    let later = [Part::Timeline, Part::Cause, Part::Actions, Part::Resolution, Part::Lessons];
+    let later = [
+        Part::Timeline,
+        Part::Cause,
+        Part::Actions,
+        Part::Resolution,
+        Part::Lessons,
+    ];
     let first_later = doc.about.iter().position(|about| about.any(&later));
     for (i, block) in doc.blocks() {
-        if block.quoted || block.kind == Kind::Code || doc.about[i].any(&[Part::Actions, Part::Glossary]) {
+        if block.quoted
+            || block.kind == Kind::Code
+            || doc.about[i].any(&[Part::Actions, Part::Glossary])
+        {
             continue;
         }
         // Without headings of its own, what stands before the first of the later parts is the summary.
-        let opening = doc.about[i].is_empty() && first_later.is_none_or(|l| i < l) && doc.title != Some(i) && !block.is_head();
+        let opening = doc.about[i].is_empty()
+            && first_later.is_none_or(|l| i < l)
+            && doc.title != Some(i)
+            && !block.is_head();
         let in_summary = doc.about[i].any(&early) || doc.title == Some(i) || opening;
         // In a table the row is the sentence: its first cell names the thing, the second counts it.
         if let Some(table) = &block.table {
             for row in std::iter::once(&table.head).chain(&table.rows) {
-                let whole: String = row.cells.iter().map(|c| c.plain.trim()).collect::<Vec<_>>().join(" | ");
+                let whole: String = row
+                    .cells
+                    .iter()
+                    .map(|c| c.plain.trim())
+                    .collect::<Vec<_>>()
+                    .join(" | ");
                 for cell in &row.cells {
-                    shares(doc, cell, &whole, (in_summary, doc.about[i].is(Part::Timeline)), facts);
+                    shares(
+                        doc,
+                        cell,
+                        &whole,
+                        (in_summary, doc.about[i].is(Part::Timeline)),
+                        facts,
+                    );
                 }
                 if in_summary || doc.about[i].is_empty() {
                     quantities(doc, &whole, row.range.start, facts);
                 }
             }
         } else {
-            shares(doc, &block.text, "", (in_summary, doc.about[i].is(Part::Timeline)), facts);
+            shares(
+                doc,
+                &block.text,
+                "",
+                (in_summary, doc.about[i].is(Part::Timeline)),
+                facts,
+            );
             if in_summary {
                 quantities(doc, &block.text.plain, block.range.start, facts);
             }
         }
     }
-    facts.quantities.sort_by(|a, b| (a.line, a.kind).cmp(&(b.line, b.kind)));
+    facts
+        .quantities
+        .sort_by(|a, b| (a.line, a.kind).cmp(&(b.line, b.kind)));
     data_statements(doc, facts);
 }
 
@@ -137,7 +172,13 @@ fn sentences(text: &str) -> Vec<Range<usize>> {
     out
 }
 
-fn shares(doc: &Doc<'_>, text: &Text, row: &str, (in_summary, in_timeline): (bool, bool), facts: &mut Facts) {
+fn shares(
+    doc: &Doc<'_>,
+    text: &Text,
+    row: &str,
+    (in_summary, in_timeline): (bool, bool),
+    facts: &mut Facts,
+) {
     for range in sentences(&text.plain) {
         if facts.affected.len() > 2_000 {
             return;
@@ -147,14 +188,24 @@ fn shares(doc: &Doc<'_>, text: &Text, row: &str, (in_summary, in_timeline): (boo
         let fractions = number::fractions(sentence);
         let percents = number::percents(sentence);
         // A row of a table is named by its first cell.
-        let noun = if row.is_empty() { noun_of(sentence) } else { noun_of(whole) }.unwrap_or_default();
+        let noun = if row.is_empty() {
+            noun_of(sentence)
+        } else {
+            noun_of(whole)
+        }
+        .unwrap_or_default();
         for percent in &percents {
-            if other_measure(sentence, &percent.range) || text.is_quoted(range.start + percent.range.start) {
+            if other_measure(sentence, &percent.range)
+                || text.is_quoted(range.start + percent.range.start)
+            {
                 continue;
             }
             let near = nearest(&fractions, &percent.range);
             // "35 % of 11,770 sessions" names the whole and so the part.
-            let of = pattern!(r"^\W{0,3}(?:of|from) (?:the |all |our |about |~|some )*(\d[\d,.]*(?:k\b)?)").captures(&sentence[percent.range.end..]);
+            let of = pattern!(
+                r"^\W{0,3}(?:of|from) (?:the |all |our |about |~|some )*(\d[\d,.]*(?:k\b)?)"
+            )
+            .captures(&sentence[percent.range.end..]);
             let whole_count = of.and_then(|f| number::parse(f[1].trim_end_matches(['.', ','])));
             let after = noun_after(sentence, percent.range.end);
             let direct = after.is_some() && !in_timeline;
@@ -170,8 +221,13 @@ fn shares(doc: &Doc<'_>, text: &Text, row: &str, (in_summary, in_timeline): (boo
                 in_summary,
                 direct,
                 qualified: is_qualified(whole, sentence, &percent.range),
-                line: doc.source.place(text.source(range.start + percent.range.start)).line,
-                range: text.source_range(range.start + percent.range.start..range.start + percent.range.end),
+                line: doc
+                    .source
+                    .place(text.source(range.start + percent.range.start))
+                    .line,
+                range: text.source_range(
+                    range.start + percent.range.start..range.start + percent.range.end,
+                ),
                 sentence: whole.to_owned(),
             });
         }
@@ -180,7 +236,8 @@ fn shares(doc: &Doc<'_>, text: &Text, row: &str, (in_summary, in_timeline): (boo
 
 /// A moment or a subset: another figure elsewhere is no contradiction.
 fn is_qualified(whole: &str, sentence: &str, at: &Range<usize>) -> bool {
-    let before = &sentence[crate::source::floor_boundary(sentence, at.start.saturating_sub(24))..at.start];
+    let before =
+        &sentence[crate::source::floor_boundary(sentence, at.start.saturating_sub(24))..at.start];
     let after = &sentence[at.end..crate::source::floor_boundary(sentence, at.end + 24)];
     pattern!(r"(?i)\b(?:from|to|by|under|below|over|above|until|another|further|remaining|other|up to|than|within)\W*$").is_match(before)
         || pattern!(r"^\W*(?:→|->|to \d|then|at (?:the )?(?:peak|worst)|(?i:before|after|during|later|more|fewer|higher|lower))").is_match(after)
@@ -190,7 +247,11 @@ fn is_qualified(whole: &str, sentence: &str, at: &Range<usize>) -> bool {
 
 fn nearest<'a>(fractions: &'a [Fraction], at: &Range<usize>) -> Option<&'a Fraction> {
     fractions.iter().min_by_key(|f| {
-        if f.range.end <= at.start { at.start - f.range.end } else { f.range.start.saturating_sub(at.end) }
+        if f.range.end <= at.start {
+            at.start - f.range.end
+        } else {
+            f.range.start.saturating_sub(at.end)
+        }
     })
 }
 
@@ -218,13 +279,26 @@ fn quantities(doc: &Doc<'_>, words: &str, at: usize, facts: &mut Facts) {
     }
     let line = doc.source.place(at).line;
     let mut add = |kind: QuantityKind, says: &str, value: Option<f64>| {
-        facts.quantities.push(Quantity { kind, says: says.trim().to_owned(), value, line });
+        facts.quantities.push(Quantity {
+            kind,
+            says: says.trim().to_owned(),
+            value,
+            line,
+        });
     };
     for count in number::counts(words, people()) {
-        add(QuantityKind::People, &words[count.range.clone()], Some(count.value));
+        add(
+            QuantityKind::People,
+            &words[count.range.clone()],
+            Some(count.value),
+        );
     }
     for count in number::counts(words, work()) {
-        add(QuantityKind::Work, &words[count.range.clone()], Some(count.value));
+        add(
+            QuantityKind::Work,
+            &words[count.range.clone()],
+            Some(count.value),
+        );
     }
     let lower = words.to_lowercase();
     for percent in number::percents(words) {
@@ -232,17 +306,38 @@ fn quantities(doc: &Doc<'_>, words: &str, at: usize, facts: &mut Facts) {
         let end = crate::source::floor_boundary(words, percent.range.end + 60);
         let near = words[start..end].to_lowercase();
         if pattern!(r"\b(?:budget|slo)\b").is_match(&near) {
-            add(QuantityKind::Budget, &words[percent.range.clone()], Some(percent.value));
-        } else if pattern!(r"\berror(?:s| rate)?\b|\bfail\w*|\b5xx\b|\b50\d\b|\brejected\b|\btimed? ?out").is_match(&near) && !pattern!(r"\b(?:users|customers)\b").is_match(&near) {
-            add(QuantityKind::Errors, &words[percent.range.clone()], Some(percent.value));
+            add(
+                QuantityKind::Budget,
+                &words[percent.range.clone()],
+                Some(percent.value),
+            );
+        } else if pattern!(
+            r"\berror(?:s| rate)?\b|\bfail\w*|\b5xx\b|\b50\d\b|\brejected\b|\btimed? ?out"
+        )
+        .is_match(&near)
+            && !pattern!(r"\b(?:users|customers)\b").is_match(&near)
+        {
+            add(
+                QuantityKind::Errors,
+                &words[percent.range.clone()],
+                Some(percent.value),
+            );
         } else if let Some(noun) = noun_of(&near) {
-            let kind = if people().is_match(&noun) { QuantityKind::People } else { QuantityKind::Work };
+            let kind = if people().is_match(&noun) {
+                QuantityKind::People
+            } else {
+                QuantityKind::Work
+            };
             add(kind, &words[percent.range.clone()], Some(percent.value));
         }
     }
     for fraction in number::fractions(words) {
         if let Some(noun) = noun_of(&lower) {
-            let kind = if people().is_match(&noun) { QuantityKind::People } else { QuantityKind::Work };
+            let kind = if people().is_match(&noun) {
+                QuantityKind::People
+            } else {
+                QuantityKind::Work
+            };
             add(kind, &words[fraction.range.clone()], Some(fraction.part));
         }
     }
@@ -266,14 +361,21 @@ fn quantities(doc: &Doc<'_>, words: &str, at: usize, facts: &mut Facts) {
     if let Some(found) = pattern!(r"(?i)\b\d[\d,.]*\s?(?:(?:[a-z-]+\s){0,2}(?:rows?|records?|files?|objects?|documents?|entries|images|photos|backups)|(?:KB|MB|GB|TB|KiB|MiB|GiB|TiB)\b)").find(words) {
         add(QuantityKind::Data, found.as_str(), None);
     }
-    if pattern!(r"\b(?:slo|error budget)\b").is_match(&lower) && lower.chars().any(|c| c.is_ascii_digit()) && number::percents(words).is_empty() {
+    if pattern!(r"\b(?:slo|error budget)\b").is_match(&lower)
+        && lower.chars().any(|c| c.is_ascii_digit())
+        && number::percents(words).is_empty()
+    {
         add(QuantityKind::Budget, "SLO", None);
     }
 }
 
 fn data_statements(doc: &Doc<'_>, facts: &mut Facts) {
-    let lost = pattern!(r"(?i)\bdata[- ]?(?:loss|lost|integrity|corruption|leak\w*|exposure|breach)\b|\b(?:no|any|some|all|zero|customer|user|personal|committed|stored|patient|payment|order) data\b[^.|]{0,60}\b(?:lost|corrupt\w*|leak\w*|expos\w*|damag\w*|affected|safe|intact|missing|compromis\w*|delet\w*|at risk|disclosed|touched|altered)|\b(?:nothing|none|no (?:\w+ ){1,4}?(?:\w+)|no \w+)\b[^.|]{0,30}\b(?:(?:was|were|is|are|been|has been|have been|got) (?:ever )?(?:lost|corrupt\w*|leaked|duplicated|exposed|damaged|dropped|overwritten)|lost\b|went missing)|\b(?:lost|corrupt\w*|leak(?:ed)?|duplicat\w*|overwrit\w*|delet(?:ed|ion of)|missing)\b[^.|]{0,40}\b(?:rows?|records?|data|orders?|messages?|events?|files?|writes?|transactions?|payments?|emails?|entries|uploads?|objects?|comments?|edits?|invoices?|images?|photos?)\b|\b(?:rows?|records?|orders?|messages?|events?|files?|writes?|payments?|entries|edits?|comments?|uploads?|objects?|jobs?|backups?|transactions?)\b[^.|]{0,40}\b(?:(?:was|were|are|been|is) (?:permanently )?(?:lost|corrupt\w*|leaked|duplicated|missing|overwritten|truncated|deleted)|lost\b|had been lost)|\bwithout (?:data )?loss\b|\bdata (?:was |were |is |are )?(?:not |never )?(?:lost|corrupted|leaked|safe|intact)\b|\b(?:writes|orders|messages|events|requests) (?:were )?(?:rejected|queued|retried|buffered|replayed)[^.|]{0,20}\b(?:not|none|nothing|and|,)[^.|]{0,10}\b(?:dropped|lost)");
-    let worked = pattern!(r"(?i)\b(?:kept|keeps|continued|carried on|stayed|remained|went on)\b[^.|]{0,40}\b(?:work\w*|available|serv\w*|up|healthy|unaffected|operational|normal\w*|respons\w*|process\w*|function\w*|fine|online|reachable|taking|accept\w*|run\w*|open|correct|deliver\w*|as usual)|\b(?:not|un|never)[- ]?(?:affected|impacted|touched|involved)\b|\bstill (?:work\w*|available|serv\w*|reachable|up|ran|run|went|could|accept\w*)|\b(?:unaffected|unimpacted|untouched)\b|\bno (?:impact|effect) (?:on|to)\b|\bcontinued\b|\bwhat (?:kept|still|continued)|\b(?:worked|ran|behaved|served|was|were) (?:as usual|normally|normal|throughout|fine)\b|\bremained\b|\bdid not (?:affect|touch|impact)\b|\b(?:other|all other) (?:services?|regions?|pools?|endpoints?|features?|products?|pages?)\b[^.|]{0,40}\b(?:healthy|normal|fine|worked|ok)");
+    let lost = pattern!(
+        r"(?i)\bdata[- ]?(?:loss|lost|integrity|corruption|leak\w*|exposure|breach)\b|\b(?:no|any|some|all|zero|customer|user|personal|committed|stored|patient|payment|order) data\b[^.|]{0,60}\b(?:lost|corrupt\w*|leak\w*|expos\w*|damag\w*|affected|safe|intact|missing|compromis\w*|delet\w*|at risk|disclosed|touched|altered)|\b(?:nothing|none|no (?:\w+ ){1,4}?(?:\w+)|no \w+)\b[^.|]{0,30}\b(?:(?:was|were|is|are|been|has been|have been|got) (?:ever )?(?:lost|corrupt\w*|leaked|duplicated|exposed|damaged|dropped|overwritten)|lost\b|went missing)|\b(?:lost|corrupt\w*|leak(?:ed)?|duplicat\w*|overwrit\w*|delet(?:ed|ion of)|missing)\b[^.|]{0,40}\b(?:rows?|records?|data|orders?|messages?|events?|files?|writes?|transactions?|payments?|emails?|entries|uploads?|objects?|comments?|edits?|invoices?|images?|photos?)\b|\b(?:rows?|records?|orders?|messages?|events?|files?|writes?|payments?|entries|edits?|comments?|uploads?|objects?|jobs?|backups?|transactions?)\b[^.|]{0,40}\b(?:(?:was|were|are|been|is) (?:permanently )?(?:lost|corrupt\w*|leaked|duplicated|missing|overwritten|truncated|deleted)|lost\b|had been lost)|\bwithout (?:data )?loss\b|\bdata (?:was |were |is |are )?(?:not |never )?(?:lost|corrupted|leaked|safe|intact)\b|\b(?:writes|orders|messages|events|requests) (?:were )?(?:rejected|queued|retried|buffered|replayed)[^.|]{0,20}\b(?:not|none|nothing|and|,)[^.|]{0,10}\b(?:dropped|lost)"
+    );
+    let worked = pattern!(
+        r"(?i)\b(?:kept|keeps|continued|carried on|stayed|remained|went on)\b[^.|]{0,40}\b(?:work\w*|available|serv\w*|up|healthy|unaffected|operational|normal\w*|respons\w*|process\w*|function\w*|fine|online|reachable|taking|accept\w*|run\w*|open|correct|deliver\w*|as usual)|\b(?:not|un|never)[- ]?(?:affected|impacted|touched|involved)\b|\bstill (?:work\w*|available|serv\w*|reachable|up|ran|run|went|could|accept\w*)|\b(?:unaffected|unimpacted|untouched)\b|\bno (?:impact|effect) (?:on|to)\b|\bcontinued\b|\bwhat (?:kept|still|continued)|\b(?:worked|ran|behaved|served|was|were) (?:as usual|normally|normal|throughout|fine)\b|\bremained\b|\bdid not (?:affect|touch|impact)\b|\b(?:other|all other) (?:services?|regions?|pools?|endpoints?|features?|products?|pages?)\b[^.|]{0,40}\b(?:healthy|normal|fine|worked|ok)"
+    );
     for (i, block) in doc.blocks() {
         if block.quoted || doc.about[i].any(&[Part::Actions]) || block.kind == Kind::Code {
             continue;
@@ -281,12 +383,20 @@ fn data_statements(doc: &Doc<'_>, facts: &mut Facts) {
         for text in row_texts(block) {
             if facts.data_lost.is_none() {
                 if let Some(found) = lost.find(&text.0) {
-                    facts.data_lost = Some(Said::new(doc, sentence_at(&text.0, found.start()), text.1.clone()));
+                    facts.data_lost = Some(Said::new(
+                        doc,
+                        sentence_at(&text.0, found.start()),
+                        text.1.clone(),
+                    ));
                 }
             }
             if facts.still_worked.is_none() && !doc.about[i].is(Part::WentWrong) {
                 if let Some(found) = worked.find(&text.0) {
-                    facts.still_worked = Some(Said::new(doc, sentence_at(&text.0, found.start()), text.1.clone()));
+                    facts.still_worked = Some(Said::new(
+                        doc,
+                        sentence_at(&text.0, found.start()),
+                        text.1.clone(),
+                    ));
                 }
             }
         }
@@ -298,7 +408,16 @@ fn row_texts(block: &crate::tree::Block) -> Vec<(String, Range<usize>)> {
     match &block.table {
         Some(table) => std::iter::once(&table.head)
             .chain(&table.rows)
-            .map(|row| (row.cells.iter().map(|c| c.trimmed()).collect::<Vec<_>>().join(" "), row.range.clone()))
+            .map(|row| {
+                (
+                    row.cells
+                        .iter()
+                        .map(|c| c.trimmed())
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                    row.range.clone(),
+                )
+            })
             .collect(),
         None => vec![(block.text.plain.clone(), block.range.clone())],
     }

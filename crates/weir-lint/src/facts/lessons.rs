@@ -19,10 +19,15 @@ pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
     facts.went_wrong = list(doc, Part::WentWrong);
     facts.lucky = list(doc, Part::Lucky);
     for (i, block) in doc.blocks() {
-        if block.is_head() || block.quoted || block.kind == Kind::Code || doc.about[i].is(Part::Actions) && block.table.is_some() {
+        if block.is_head()
+            || block.quoted
+            || block.kind == Kind::Code
+            || doc.about[i].is(Part::Actions) && block.table.is_some()
+        {
             continue;
         }
-        let lessons = doc.about[i].any(&[Part::Lessons, Part::WentWell, Part::WentWrong, Part::Lucky]);
+        let lessons =
+            doc.about[i].any(&[Part::Lessons, Part::WentWell, Part::WentWrong, Part::Lucky]);
         for text in block.texts() {
             run_in(doc, text, lessons, facts);
         }
@@ -31,7 +36,9 @@ pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
 
 /// "Good: … Bad: … Lucky: …" in one paragraph, and sentences that say it in passing.
 fn run_in(doc: &Doc<'_>, text: &Text, lessons: bool, facts: &mut Facts) {
-    let label = pattern!(r"(?i)(?:^|[.!?;]\s+|\n\s*|—\s|–\s)\W{0,3}(what (?:went|worked) (?:really )?well|went well|what went right|good|well|what went (?:wrong|badly|poorly|less well)|went (?:wrong|badly|poorly)|bad|not (?:so )?well|poorly|wrong|what (?:didn['’]t|did not) (?:go|work)(?: so)? well|(?:where )?we (?:got|were) lucky|where we got lucky|got lucky|lucky|luck|luckily)\W{0,2}[:.]");
+    let label = pattern!(
+        r"(?i)(?:^|[.!?;]\s+|\n\s*|—\s|–\s)\W{0,3}(what (?:went|worked) (?:really )?well|went well|what went right|good|well|what went (?:wrong|badly|poorly|less well)|went (?:wrong|badly|poorly)|bad|not (?:so )?well|poorly|wrong|what (?:didn['’]t|did not) (?:go|work)(?: so)? well|(?:where )?we (?:got|were) lucky|where we got lucky|got lucky|lucky|luck|luckily)\W{0,2}[:.]"
+    );
     let found: Vec<(usize, usize, Lesson)> = label
         .captures_iter(&text.plain)
         .filter_map(|f| {
@@ -56,8 +63,14 @@ fn run_in(doc: &Doc<'_>, text: &Text, lessons: bool, facts: &mut Facts) {
         }
     }
     if lessons && facts.lucky.is_empty() {
-        if let Some(lucky) = pattern!(r"(?i)\bluck(?:y|ily)?\b|\bfortunate(?:ly)?\b").find(&text.plain) {
-            facts.lucky.push(Said::new(doc, &text.plain[lucky.start()..], text.source_range(lucky.range())));
+        if let Some(lucky) =
+            pattern!(r"(?i)\bluck(?:y|ily)?\b|\bfortunate(?:ly)?\b").find(&text.plain)
+        {
+            facts.lucky.push(Said::new(
+                doc,
+                &text.plain[lucky.start()..],
+                text.source_range(lucky.range()),
+            ));
         }
     }
 }
@@ -66,7 +79,14 @@ fn kind(label: &str) -> Lesson {
     let lower = label.to_lowercase();
     if lower.contains("luck") {
         Lesson::Lucky
-    } else if lower.contains("n't") || lower.contains("n’t") || lower.contains("not") || lower.contains("less") || lower.contains("wrong") || lower.contains("bad") || lower.contains("poor") {
+    } else if lower.contains("n't")
+        || lower.contains("n’t")
+        || lower.contains("not")
+        || lower.contains("less")
+        || lower.contains("wrong")
+        || lower.contains("bad")
+        || lower.contains("poor")
+    {
         Lesson::Wrong
     } else {
         Lesson::Well
@@ -87,7 +107,8 @@ fn list(doc: &Doc<'_>, part: Part) -> Vec<Said> {
                 .find(&text.plain)
                 .map_or(text.plain.len(), |m| m.start() + 1);
             let text = text.part(0..own);
-            let empty = pattern!(r"(?i)^\W*(?:none|nothing|n/?a|tbd|todo|-|no)?\W*$").is_match(&text.plain);
+            let empty =
+                pattern!(r"(?i)^\W*(?:none|nothing|n/?a|tbd|todo|-|no)?\W*$").is_match(&text.plain);
             if !empty && out.len() < 200 {
                 out.push(Said::new(doc, &text.plain, text.whole()));
             }

@@ -163,13 +163,18 @@ pub struct Facts {
 }
 
 fn as_seconds<S: serde::Serializer>(span: &Option<Span>, serializer: S) -> Result<S::Ok, S::Error> {
-    span.as_ref().map(|span| span.length.as_secs_f64()).serialize(serializer)
+    span.as_ref()
+        .map(|span| span.length.as_secs_f64())
+        .serialize(serializer)
 }
 
 impl Facts {
     /// Understands a report.
     pub fn of(doc: &Doc<'_>) -> Self {
-        let mut facts = Self { day: doc.day, ..Self::default() };
+        let mut facts = Self {
+            day: doc.day,
+            ..Self::default()
+        };
         meta::read(doc, &mut facts);
         facts.rows = timeline::rows(doc);
         facts.actions = actions::read(doc);
@@ -186,7 +191,9 @@ impl Facts {
     pub fn computed_duration(&self) -> Option<Duration> {
         let start = self.clocks.started.as_ref()?.at?;
         let end = self.clocks.ended.as_ref()?.at?;
-        Duration::try_from(end.duration_since(start)).ok().filter(|d| !d.is_zero())
+        Duration::try_from(end.duration_since(start))
+            .ok()
+            .filter(|d| !d.is_zero())
     }
 
     /// The first row with a tag.

@@ -104,35 +104,110 @@ pub(crate) const FIVE: [&[Part]; 5] = [
     &[Part::Timeline],
     &[Part::Cause, Part::Trigger, Part::Factors, Part::FalseLeads],
     &[Part::Resolution, Part::Recovery, Part::Response],
-    &[Part::Actions, Part::Lessons, Part::WentWell, Part::WentWrong, Part::Lucky],
+    &[
+        Part::Actions,
+        Part::Lessons,
+        Part::WentWell,
+        Part::WentWrong,
+        Part::Lucky,
+    ],
 ];
 
 /// In order: the first that matches a piece of a title names it, and takes its words away.
 static NAMES: LazyLock<Vec<(Part, Regex)>> = LazyLock::new(|| {
     let table: &[(Part, &str)] = &[
-        (Part::Lucky, r"\b(?:got|were|was|being) lucky\b|\blucky\b|\bluck\b|good fortune"),
-        (Part::WentWell, r"went (?:well|right)|what worked(?: well)?\b|\bpositives\b|\bgood things\b|^successes$|\bdid well\b|\bwent as planned\b|^(?:the )?good$"),
-        (Part::WentWrong, r"went (?:wrong|poorly|badly|less well)|(?:did ?n[o']t|did not) (?:go|work)(?: so)?(?: well)?\b|could have gone better|could be better|\bnegatives\b|went not so well|needs improvement|where we struggled|^(?:the )?(?:bad|ugly)$|\bto do better\b|\bcan (?:we )?(?:do|be) better\b|\bto improve\b|hindered|slowed us"),
-        (Part::FalseLeads, r"false leads?|ruled out|red herrings?|what it was not|wrong turns?|dead[ -]ends?|misleading|hypothes[ei]s|blind alleys?|suspects"),
-        (Part::Actions, r"action (?:items?|plan|points?|list|register)|\bactions?\b(?: taken to prevent)?|\bfollow[- ]?ups?\b|remediation|next steps|prevent(?:at)?ive|prevention|\bpreventing\b|corrective|\bto[- ]?dos?\b|what (?:we|we're|we are|is|will) .*\b(?:doing|do|done|change|changing|changed|happens? next)\b|corrections?\b|what (?:happens|comes) next|what changes\b|how (?:do|will|can) we (?:prevent|stop|avoid)|work items|improvements|planned (?:work|changes|fixes)|\bmeasures\b|keep(?:ing)? (?:it|this) from happening|\bfuture work\b|making sure|\bcommitments\b|long[- ]term fix"),
-        (Part::Lessons, r"lessons?|learnings?|\blearned\b|\blearnt\b|retrospective|reflections?|takeaways?|looking back|good, bad|how(?:'d| did) we do|how we did|what we (?:take|took) (?:from|away)"),
-        (Part::Trigger, r"\btriggers?\b|set (?:it|this) off|what started it|proximate cause"),
-        (Part::Factors, r"contribut(?:ing|ory|ors?)\b(?: factors?| causes?)?|\bfactors\b|conditions that|what made it (?:worse|possible)|aggravat|underlying (?:conditions|issues)"),
-        (Part::Cause, r"root[- ]?causes?(?: analysis)?|\brca\b|\bcauses?\b|\bcausal\b|\b(?:five|5)[- ]whys?\b|^why (?:it|this|did|things|we|the)\b|what lay behind|what it was$|behind it$|why it came|\banalysis\b|\bwhy\?|^why$|what (?:caused|broke|failed|was (?:wrong|behind))|\bfault\b|diagnosis|technical (?:details?|explanation)|what (?:actually )?went on underneath|\bmechanism\b|explanation"),
-        (Part::Timeline, r"time-?line|chronology|sequence of events|\bevents?\b(?: log)?|\bhour by hour\b|minute by minute|\bplay[- ]by[- ]play\b|incident log|^log$|blow by blow|how it unfolded|\bthe (?:day|night|afternoon|morning|evening)\b|\bhow (?:the|it) .* went\b|what happened when|course of events|\bhistory\b"),
-        (Part::Impact, r"\bin numbers\b|what (?:you|users|customers|people|readers) (?:may |might )?(?:have )?(?:noticed|saw|felt)|what we saw|who noticed what"),
-        (Part::Detection, r"detect(?:ion|ed)|how (?:we|was it) (?:found|notice|noticed|knew|know|learned)|how .*\bnoticed\b|how (?:did )?we (?:find|notice|found) (?:it|out)|\bdiscovery\b|\bdiscovered\b|\bnoticed\b"),
-        (Part::Recovery, r"recover(?:y|ed|ing)|restor(?:ation|ed|ing)|verification of|back to normal|how we know it is over|all[- ]clear"),
-        (Part::Resolution, r"resolution|resolv(?:ed|ing)|mitigat(?:ion|ions|ed|ing)|\bfix(?:ed|es|ing)?\b|\bremedy\b|how (?:we|it was) (?:fixed|solved|stopped|ended)|\brepair(?:s|ed)?\b|workaround|\bsolution\b|what we did|countermeasure|containment|how it ended|stopping the bleeding|immediate (?:steps|response)"),
-        (Part::Response, r"\bresponse\b|incident handling|\bhandling\b|what was done|troubleshooting|investigation|how we responded|\bdiagnosing\b"),
-        (Part::Communication, r"communicat|status[- ]page|notification|messaging|stakeholder"),
-        (Part::Impact, r"\bimpact(?:ed|s)?\b|who was (?:affected|hurt)|\beffects?\b|\baffected\b|blast radius|\bscope\b|\bdamage\b|\bconsequences\b|\bsymptoms?\b|customer experience|user experience|what users saw|what (?:customers|people) (?:saw|experienced)|\bcost\b|what it cost"),
-        (Part::Glossary, r"glossary|definitions|terminology|abbreviations|acronyms"),
-        (Part::Evidence, r"evidence|appendix|attachments|graphs|dashboards|supporting (?:data|information|material)|\bdata\b|\breferences?\b|\blinks\b|\bmetrics\b|\bsources\b"),
-        (Part::Questions, r"open questions|\bquestions\b|unknowns|still (?:open|unknown)"),
-        (Part::Background, r"background|\bcontext\b|how .* works?\b|architecture|system overview|introduction|\babout (?:this|the) (?:system|service)|normal operation"),
-        (Part::Metadata, r"metadata|\bdetails\b|participants|responders|people involved|incident (?:facts|information|data|record|card)|at a glance$|\bparticulars\b|roles|\bheader\b|sign-?off|review(?:ers)?$"),
-        (Part::Summary, r"summary|overview|abstract|synopsis|tl;?dr|in brief|in short|what happened|executive|the incident|incident description|description|problem statement|\bproblem\b|\bissue\b|the short version|\bbriefly\b|conclusion|in (?:one|a) (?:paragraph|nutshell)|headline|at a glance"),
+        (
+            Part::Lucky,
+            r"\b(?:got|were|was|being) lucky\b|\blucky\b|\bluck\b|good fortune",
+        ),
+        (
+            Part::WentWell,
+            r"went (?:well|right)|what worked(?: well)?\b|\bpositives\b|\bgood things\b|^successes$|\bdid well\b|\bwent as planned\b|^(?:the )?good$",
+        ),
+        (
+            Part::WentWrong,
+            r"went (?:wrong|poorly|badly|less well)|(?:did ?n[o']t|did not) (?:go|work)(?: so)?(?: well)?\b|could have gone better|could be better|\bnegatives\b|went not so well|needs improvement|where we struggled|^(?:the )?(?:bad|ugly)$|\bto do better\b|\bcan (?:we )?(?:do|be) better\b|\bto improve\b|hindered|slowed us",
+        ),
+        (
+            Part::FalseLeads,
+            r"false leads?|ruled out|red herrings?|what it was not|wrong turns?|dead[ -]ends?|misleading|hypothes[ei]s|blind alleys?|suspects",
+        ),
+        (
+            Part::Actions,
+            r"action (?:items?|plan|points?|list|register)|\bactions?\b(?: taken to prevent)?|\bfollow[- ]?ups?\b|remediation|next steps|prevent(?:at)?ive|prevention|\bpreventing\b|corrective|\bto[- ]?dos?\b|what (?:we|we're|we are|is|will) .*\b(?:doing|do|done|change|changing|changed|happens? next)\b|corrections?\b|what (?:happens|comes) next|what changes\b|how (?:do|will|can) we (?:prevent|stop|avoid)|work items|improvements|planned (?:work|changes|fixes)|\bmeasures\b|keep(?:ing)? (?:it|this) from happening|\bfuture work\b|making sure|\bcommitments\b|long[- ]term fix",
+        ),
+        (
+            Part::Lessons,
+            r"lessons?|learnings?|\blearned\b|\blearnt\b|retrospective|reflections?|takeaways?|looking back|good, bad|how(?:'d| did) we do|how we did|what we (?:take|took) (?:from|away)",
+        ),
+        (
+            Part::Trigger,
+            r"\btriggers?\b|set (?:it|this) off|what started it|proximate cause",
+        ),
+        (
+            Part::Factors,
+            r"contribut(?:ing|ory|ors?)\b(?: factors?| causes?)?|\bfactors\b|conditions that|what made it (?:worse|possible)|aggravat|underlying (?:conditions|issues)",
+        ),
+        (
+            Part::Cause,
+            r"root[- ]?causes?(?: analysis)?|\brca\b|\bcauses?\b|\bcausal\b|\b(?:five|5)[- ]whys?\b|^why (?:it|this|did|things|we|the)\b|what lay behind|what it was$|behind it$|why it came|\banalysis\b|\bwhy\?|^why$|what (?:caused|broke|failed|was (?:wrong|behind))|\bfault\b|diagnosis|technical (?:details?|explanation)|what (?:actually )?went on underneath|\bmechanism\b|explanation",
+        ),
+        (
+            Part::Timeline,
+            r"time-?line|chronology|sequence of events|\bevents?\b(?: log)?|\bhour by hour\b|minute by minute|\bplay[- ]by[- ]play\b|incident log|^log$|blow by blow|how it unfolded|\bthe (?:day|night|afternoon|morning|evening)\b|\bhow (?:the|it) .* went\b|what happened when|course of events|\bhistory\b",
+        ),
+        (
+            Part::Impact,
+            r"\bin numbers\b|what (?:you|users|customers|people|readers) (?:may |might )?(?:have )?(?:noticed|saw|felt)|what we saw|who noticed what",
+        ),
+        (
+            Part::Detection,
+            r"detect(?:ion|ed)|how (?:we|was it) (?:found|notice|noticed|knew|know|learned)|how .*\bnoticed\b|how (?:did )?we (?:find|notice|found) (?:it|out)|\bdiscovery\b|\bdiscovered\b|\bnoticed\b",
+        ),
+        (
+            Part::Recovery,
+            r"recover(?:y|ed|ing)|restor(?:ation|ed|ing)|verification of|back to normal|how we know it is over|all[- ]clear",
+        ),
+        (
+            Part::Resolution,
+            r"resolution|resolv(?:ed|ing)|mitigat(?:ion|ions|ed|ing)|\bfix(?:ed|es|ing)?\b|\bremedy\b|how (?:we|it was) (?:fixed|solved|stopped|ended)|\brepair(?:s|ed)?\b|workaround|\bsolution\b|what we did|countermeasure|containment|how it ended|stopping the bleeding|immediate (?:steps|response)",
+        ),
+        (
+            Part::Response,
+            r"\bresponse\b|incident handling|\bhandling\b|what was done|troubleshooting|investigation|how we responded|\bdiagnosing\b",
+        ),
+        (
+            Part::Communication,
+            r"communicat|status[- ]page|notification|messaging|stakeholder",
+        ),
+        (
+            Part::Impact,
+            r"\bimpact(?:ed|s)?\b|who was (?:affected|hurt)|\beffects?\b|\baffected\b|blast radius|\bscope\b|\bdamage\b|\bconsequences\b|\bsymptoms?\b|customer experience|user experience|what users saw|what (?:customers|people) (?:saw|experienced)|\bcost\b|what it cost",
+        ),
+        (
+            Part::Glossary,
+            r"glossary|definitions|terminology|abbreviations|acronyms",
+        ),
+        (
+            Part::Evidence,
+            r"evidence|appendix|attachments|graphs|dashboards|supporting (?:data|information|material)|\bdata\b|\breferences?\b|\blinks\b|\bmetrics\b|\bsources\b",
+        ),
+        (
+            Part::Questions,
+            r"open questions|\bquestions\b|unknowns|still (?:open|unknown)",
+        ),
+        (
+            Part::Background,
+            r"background|\bcontext\b|how .* works?\b|architecture|system overview|introduction|\babout (?:this|the) (?:system|service)|normal operation",
+        ),
+        (
+            Part::Metadata,
+            r"metadata|\bdetails\b|participants|responders|people involved|incident (?:facts|information|data|record|card)|at a glance$|\bparticulars\b|roles|\bheader\b|sign-?off|review(?:ers)?$",
+        ),
+        (
+            Part::Summary,
+            r"summary|overview|abstract|synopsis|tl;?dr|in brief|in short|what happened|executive|the incident|incident description|description|problem statement|\bproblem\b|\bissue\b|the short version|\bbriefly\b|conclusion|in (?:one|a) (?:paragraph|nutshell)|headline|at a glance",
+        ),
     ];
     table
         .iter()
@@ -149,7 +224,11 @@ pub fn classify(title: &str) -> Parts {
     // "Root cause: pool exhausted" is about the cause, whatever stands behind the colon.
     let named = title.split(": ").next().unwrap_or_default();
     let direct = pieces(named);
-    if direct.is_empty() { pieces(&title) } else { direct }
+    if direct.is_empty() {
+        pieces(&title)
+    } else {
+        direct
+    }
 }
 
 fn pieces(title: &str) -> Parts {
@@ -198,7 +277,10 @@ mod tests {
             ("Timeline (UTC)", Some(Part::Timeline)),
             ("Chronology", Some(Part::Timeline)),
             ("5 Whys", Some(Part::Cause)),
-            ("Root Cause: Database Connection Pool Exhaustion", Some(Part::Cause)),
+            (
+                "Root Cause: Database Connection Pool Exhaustion",
+                Some(Part::Cause),
+            ),
             ("Why it happened", Some(Part::Cause)),
             ("Remediation items", Some(Part::Actions)),
             ("Follow-ups", Some(Part::Actions)),

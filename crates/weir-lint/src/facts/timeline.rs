@@ -120,7 +120,10 @@ pub(super) fn rows(doc: &Doc<'_>) -> Vec<Row> {
         let other = collect(doc, |i| {
             !doc.about[i].any(&[Part::Actions, Part::Lessons, Part::Evidence, Part::Glossary])
         });
-        let stamped: Vec<Raw<'_>> = other.into_iter().filter(|raw| raw.stamp.is_some()).collect();
+        let stamped: Vec<Raw<'_>> = other
+            .into_iter()
+            .filter(|raw| raw.stamp.is_some())
+            .collect();
         if stamped.len() >= 3 {
             raws = stamped;
         }
@@ -143,11 +146,17 @@ fn prose_rows<'a>(doc: &'a Doc<'_>) -> Vec<Raw<'a>> {
         }
         let text = &block.text;
         let mut start = 0;
-        let cuts: Vec<usize> = pattern!(r"[.;]\s+").find_iter(&text.plain).map(|m| m.end()).chain([text.plain.len()]).collect();
+        let cuts: Vec<usize> = pattern!(r"[.;]\s+")
+            .find_iter(&text.plain)
+            .map(|m| m.end())
+            .chain([text.plain.len()])
+            .collect();
         for end in cuts {
             let sentence = text.part(start..end);
             start = end;
-            let stamp = clock::stamps(&sentence.plain).into_iter().find(|s| s.time.is_some());
+            let stamp = clock::stamps(&sentence.plain)
+                .into_iter()
+                .find(|s| s.time.is_some());
             if let (Some(stamp), true) = (stamp, out.len() < ROWS_MAX) {
                 out.push(Raw {
                     stamp_range: sentence.source_range(stamp.range.clone()),
@@ -270,7 +279,10 @@ fn raw<'a>(text: &Text, stamp: Stamp, day: Option<Date>, block: &'a Block) -> Ra
     let lead = says.plain.len()
         - says
             .plain
-            .trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '-' | '–' | '—' | ')' | ']' | '*' | '|' | '.' | ','))
+            .trim_start_matches(|c: char| {
+                c.is_whitespace()
+                    || matches!(c, ':' | '-' | '–' | '—' | ')' | ']' | '*' | '|' | '.' | ',')
+            })
             .len();
     says = says.part(lead..says.plain.len());
     Raw {
@@ -296,7 +308,9 @@ fn heading_day(text: &Text, doc: &Doc<'_>) -> Option<Date> {
 /// A line that is a date and little else.
 fn date_alone(text: &Text, doc: &Doc<'_>) -> Option<Date> {
     let stamps = clock::stamps(&text.plain);
-    let [only] = stamps.as_slice() else { return None };
+    let [only] = stamps.as_slice() else {
+        return None;
+    };
     (only.time.is_none() && text.trimmed().len() < only.range.len() + 24)
         .then(|| only.day?.date(doc.day.map(Date::year)))?
 }
@@ -331,36 +345,75 @@ fn table_rows<'a>(table: &'a crate::tree::Table, day: Option<Date>, out: &mut Ve
         table
             .rows
             .iter()
-            .filter(|row| row.cells.get(column).is_some_and(|cell| has_clock(&cell.plain)))
+            .filter(|row| {
+                row.cells
+                    .get(column)
+                    .is_some_and(|cell| has_clock(&cell.plain))
+            })
             .count()
     };
-    let Some(column) = (0..columns.min(4)).max_by_key(|c| (stamped(*c), std::cmp::Reverse(*c))) else { return };
-    let offsets = table.rows.iter().filter(|row| row.cells.first().is_some_and(|c| offset_stamp(&c.plain).is_some())).count();
+    let Some(column) = (0..columns.min(4)).max_by_key(|c| (stamped(*c), std::cmp::Reverse(*c)))
+    else {
+        return;
+    };
+    let offsets = table
+        .rows
+        .iter()
+        .filter(|row| {
+            row.cells
+                .first()
+                .is_some_and(|c| offset_stamp(&c.plain).is_some())
+        })
+        .count();
     if stamped(column) * 2 < table.rows.len().max(1) && offsets * 2 < table.rows.len().max(1) {
         return;
     }
     // A table of numbers beside a chart is no timeline.
-    let told = table.rows.iter().filter(|row| row.cells.iter().enumerate().any(|(c, cell)| c != column && pattern!(r"[A-Za-z]{2,}").find_iter(&cell.plain).count() >= 2)).count();
+    let told = table
+        .rows
+        .iter()
+        .filter(|row| {
+            row.cells.iter().enumerate().any(|(c, cell)| {
+                c != column && pattern!(r"[A-Za-z]{2,}").find_iter(&cell.plain).count() >= 2
+            })
+        })
+        .count();
     if told * 2 < table.rows.len() {
         return;
     }
-    let zone = table.head.cells.get(column).and_then(|cell| zone::declared(&cell.plain).map(|z| z.0));
+    let zone = table
+        .head
+        .cells
+        .get(column)
+        .and_then(|cell| zone::declared(&cell.plain).map(|z| z.0));
     // A column of sources, by its name; or the last of three without names, where it is short.
     let named = (0..columns).find(|c| {
         pattern!(r"(?i)\b(?:evidence|sources?|see|links?|where|references?|refs?|data|proof|log|graph|seen in|from)\b").is_match(&table.head.cells[*c].plain)
     });
     let unnamed = table.head.cells.iter().all(Text::is_blank) && columns >= 3;
-    let sources = named.filter(|c| *c != column).or(unnamed.then_some(columns - 1));
+    let sources = named
+        .filter(|c| *c != column)
+        .or(unnamed.then_some(columns - 1));
     for row in &table.rows {
         if out.len() >= ROWS_MAX {
             return;
         }
-        let Some(cell) = row.cells.get(column) else { continue };
-        let mut stamp = clock::stamps(&cell.plain).into_iter().find(|s| s.time.is_some());
-        let offset = if stamp.is_none() { offset_stamp(&cell.plain).map(|o| o.0) } else { None };
+        let Some(cell) = row.cells.get(column) else {
+            continue;
+        };
+        let mut stamp = clock::stamps(&cell.plain)
+            .into_iter()
+            .find(|s| s.time.is_some());
+        let offset = if stamp.is_none() {
+            offset_stamp(&cell.plain).map(|o| o.0)
+        } else {
+            None
+        };
         // The date may stand in a column of its own.
         let beside = (0..column).find_map(|c| {
-            clock::stamps(&row.cells.get(c)?.plain).into_iter().find_map(|s| s.day)
+            clock::stamps(&row.cells.get(c)?.plain)
+                .into_iter()
+                .find_map(|s| s.day)
         });
         if let (Some(stamp), Some(day)) = (&mut stamp, beside) {
             stamp.day.get_or_insert(day);
@@ -374,7 +427,13 @@ fn table_rows<'a>(table: &'a crate::tree::Table, day: Option<Date>, out: &mut Ve
             .max_by_key(|(_, cell)| cell.plain.len())
             .map(|(_, cell)| cell.clone())
             .unwrap_or_default();
-        let more = row.cells.iter().enumerate().filter(|(c, _)| *c != column).map(|(_, cell)| cell).collect();
+        let more = row
+            .cells
+            .iter()
+            .enumerate()
+            .filter(|(c, _)| *c != column)
+            .map(|(_, cell)| cell)
+            .collect();
         let stamp_range = cell.whole();
         if stamp.is_none() && offset.is_none() && says.is_blank() {
             continue;
@@ -383,7 +442,17 @@ fn table_rows<'a>(table: &'a crate::tree::Table, day: Option<Date>, out: &mut Ve
             .and_then(|c| row.cells.get(c))
             .map(|cell| cell.trimmed().to_owned())
             .filter(|cell| !super::actions::none_like(cell));
-        out.push(Raw { stamp, offset, stamp_range, says, more, range: row.range.clone(), day, zone: zone.clone(), source });
+        out.push(Raw {
+            stamp,
+            offset,
+            stamp_range,
+            says,
+            more,
+            range: row.range.clone(),
+            day,
+            zone: zone.clone(),
+            source,
+        });
     }
 }
 
@@ -396,9 +465,25 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
     let mut day = doc.day;
     let mut last_time = None;
     let onset = doc
-        .field(&["started", "start", "start time", "impact start", "incident start", "start end"])
-        .and_then(|field| clock::stamps(&field.value.plain).into_iter().find(|s| s.time.is_some()))
-        .and_then(|stamp| stamp.at(doc.day, doc.zone.as_ref().map(|z| &z.0).or(Some(&Zone::Utc))));
+        .field(&[
+            "started",
+            "start",
+            "start time",
+            "impact start",
+            "incident start",
+            "start end",
+        ])
+        .and_then(|field| {
+            clock::stamps(&field.value.plain)
+                .into_iter()
+                .find(|s| s.time.is_some())
+        })
+        .and_then(|stamp| {
+            stamp.at(
+                doc.day,
+                doc.zone.as_ref().map(|z| &z.0).or(Some(&Zone::Utc)),
+            )
+        });
     let lent = common_zone(&raws);
     let header = header_zone(doc);
     let some_day = Date::constant(2000, 1, 3);
@@ -410,7 +495,12 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
             day = raw.day;
             last_time = None;
         }
-        let zone = raw.zone.as_ref().or(doc.zone.as_ref().map(|z| &z.0)).or(lent.as_ref()).or(header.as_ref());
+        let zone = raw
+            .zone
+            .as_ref()
+            .or(doc.zone.as_ref().map(|z| &z.0))
+            .or(lent.as_ref())
+            .or(header.as_ref());
         let own_day = raw.stamp.as_ref().and_then(|s| s.day);
         if let Some(own) = own_day.and_then(|own| own.date(day.or(doc.day).map(Date::year))) {
             day = Some(own);
@@ -426,14 +516,20 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
             }
         }
         let mut at = raw.stamp.as_ref().and_then(|stamp| {
-            let bare = Stamp { day: None, ..stamp.clone() };
+            let bare = Stamp {
+                day: None,
+                ..stamp.clone()
+            };
             bare.at(day, zone)
         });
         if let (Some(offset), Some(onset)) = (raw.offset, onset) {
             at = onset.checked_add(offset).ok();
         }
         let order = at.or_else(|| {
-            let bare = Stamp { day: None, ..raw.stamp.clone()? };
+            let bare = Stamp {
+                day: None,
+                ..raw.stamp.clone()?
+            };
             bare.at(Some(day.unwrap_or(other_day)), zone.or(Some(&Zone::Utc)))
         });
         if time.is_some() {
@@ -446,7 +542,12 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
                 words.push_str(&more.plain);
             }
         }
-        let says = raw.says.plain.split_whitespace().collect::<Vec<_>>().join(" ");
+        let says = raw
+            .says
+            .plain
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         let tags = tags(&words);
         out.push(Row {
             at,
@@ -454,10 +555,19 @@ fn finish(doc: &Doc<'_>, raws: Vec<Raw<'_>>) -> Vec<Row> {
             tag: main_tag(&tags),
             tags,
             evidence: evidence(&raw, &words),
-            line: doc.source.place(raw.range.start.max(raw.stamp_range.start.min(raw.says.whole().start))).line,
+            line: doc
+                .source
+                .place(
+                    raw.range
+                        .start
+                        .max(raw.stamp_range.start.min(raw.says.whole().start)),
+                )
+                .line,
             has_date: day.is_some() || raw.offset.is_some(),
             own_date: own_day.is_some() || raw.day.is_some() || raw.offset.is_some(),
-            has_zone: zone.is_some() || raw.stamp.as_ref().is_some_and(|s| s.zone.is_some()) || raw.offset.is_some(),
+            has_zone: zone.is_some()
+                || raw.stamp.as_ref().is_some_and(|s| s.zone.is_some())
+                || raw.offset.is_some(),
             stamp_range: raw.stamp_range,
             stamp: raw.stamp,
             range: raw.range,
@@ -477,16 +587,23 @@ pub(crate) fn crossed_midnight(last: jiff::civil::Time, now: jiff::civil::Time) 
 
 /// The zone that rows name, where those that name one agree: "14:00 UTC" on the first row only.
 fn common_zone(raws: &[Raw<'_>]) -> Option<Zone> {
-    let mut zones = raws.iter().filter_map(|raw| raw.stamp.as_ref()?.zone.clone());
+    let mut zones = raws
+        .iter()
+        .filter_map(|raw| raw.stamp.as_ref()?.zone.clone());
     let first = zones.next()?;
     zones.all(|zone| zone == first).then_some(first)
 }
 
 /// The zone of the header's start, where the rows name none.
 fn header_zone(doc: &Doc<'_>) -> Option<Zone> {
-    let early = |i: usize| doc.about[i].any(&[Part::Summary, Part::Impact, Part::Metadata]) || doc.about[i].is_empty();
+    let early = |i: usize| {
+        doc.about[i].any(&[Part::Summary, Part::Impact, Part::Metadata]) || doc.about[i].is_empty()
+    };
     let front = doc.tree.front.iter().map(|f| &f.value);
-    let blocks = doc.blocks().filter(|(i, _)| early(*i)).flat_map(|(_, b)| b.texts());
+    let blocks = doc
+        .blocks()
+        .filter(|(i, _)| early(*i))
+        .flat_map(|(_, b)| b.texts());
     front
         .chain(blocks)
         .take(400)
@@ -500,9 +617,15 @@ fn untangle(rows: &mut [Row]) {
         .iter()
         .position(|row| row.tags.contains(&Tag::Impact) || row.tags.contains(&Tag::Detected));
     for (i, row) in rows.iter_mut().enumerate() {
-        let explicit = pattern!(r"(?i)\(\**(?:mitigated|resolved)\b|\bmitigated\b").is_match(&row.line_text);
+        let explicit =
+            pattern!(r"(?i)\(\**(?:mitigated|resolved)\b|\bmitigated\b").is_match(&row.line_text);
         if first_impact.is_some_and(|first| i < first) && !explicit {
-            row.tags.retain(|tag| !matches!(tag, Tag::Mitigated | Tag::Resolved | Tag::Acked | Tag::Identified));
+            row.tags.retain(|tag| {
+                !matches!(
+                    tag,
+                    Tag::Mitigated | Tag::Resolved | Tag::Acked | Tag::Identified
+                )
+            });
             if row.tags.is_empty() {
                 row.tags.push(Tag::Trigger);
             }
@@ -512,27 +635,88 @@ fn untangle(rows: &mut [Row]) {
 }
 
 fn main_tag(tags: &[Tag]) -> Option<Tag> {
-    [Tag::Resolved, Tag::Mitigated, Tag::Identified, Tag::Detected, Tag::Acked, Tag::Escalated, Tag::Impact, Tag::Trigger, Tag::Update]
-        .into_iter()
-        .find(|tag| tags.contains(tag))
+    [
+        Tag::Resolved,
+        Tag::Mitigated,
+        Tag::Identified,
+        Tag::Detected,
+        Tag::Acked,
+        Tag::Escalated,
+        Tag::Impact,
+        Tag::Trigger,
+        Tag::Update,
+    ]
+    .into_iter()
+    .find(|tag| tags.contains(tag))
 }
 
 /// What a row marks, by its words.
 pub(crate) fn tags(words: &str) -> Vec<Tag> {
     let text = words.to_lowercase().replace('’', "'");
     let table: [(Tag, &regex::Regex); 9] = [
-        (Tag::Trigger, pattern!(r"\btrigger\b(?:ed by)?|\bdeploy(?:ed|s|ment|ing)?\b|\broll(?:ed|s|ing)?[ -]?out\b|\brelease[ds]?\b|\bmerged\b|\bpushed\b|\bmigration\b.*\b(?:start|began|begin|run)|config(?:uration)? change|\benabled\b|\bcron\b|\bcampaign\b|\bbatch\b.*\b(?:start|began|begin)|\bmaintenance\b.*\b(?:start|began|begin)|\bjob (?:start|began|begin)|\bcertificate expire[ds]\b|\bexpire[ds]\b|\bfailover (?:start|began)|\bupgrade[ds]?\b|\bnewsletter\b|\bmail(?:ing)? (?:sent|to)\b")),
-        (Tag::Impact, pattern!(r"impact (?:start|begin|began|onset)|\bonset\b|start of (?:the )?impact|(?:customer|user)[ -](?:facing )?impact|\bfirst\b[^|.]{0,40}\b(?:fail|error|slow|delay|time[ds]? ?out|timeout|5\d\d|reject|drop|bad|stale|wrong|duplicate|missing|affected)|\b(?:errors?|error rate|failures?|failure rate|latency|p9\d|p50|response times?|timeouts?|5xx|50\d|queue(?: depth| length)?|lag|backlog|wait(?:s| time)?|requests?|queries|users?|customers?|checkouts?|payments?|logins?|orders?|jobs?|pages?|uploads?|messages?|connections?|writes?|reads?|deliver(?:y|ies)|searches|consumers?|sessions?|traffic|success rate|throughput)\b[^|.]{0,60}?\b(?:began|begin|begins|start|starts|started|rose|rises|rise|rising|climb\w*|jump\w*|spik\w*|exceed\w*|cross\w*|reach\w*|pass(?:es|ed)|increas\w*|grow\w*|grew|fall\w*|fell|drop\w*|fail\w*|time out|timing out|timed out|go(?:es)? from|went from|doubl\w*|see|saw|seeing|queue|queued|hit|hits)\b|(?:begin|began|begins|start|started|starts) (?:to )?(?:fail|failing|time|timing|reject|error|return|serv|slow|drop|queue|see|refus)|\b(?:outage|degradation|disruption|incident) (?:begin|begins|began|start|starts|started)|\bpool\b[^|.]{0,40}\b(?:exhaust\w*|full|reach\w*|hits?|saturat\w*|at (?:its )?(?:limit|max\w*)|in use)|\bunavailable\b|\bgoes down\b|\bwent down\b|\bis down\b|\bcrash(?:ed|es)?\b|\bruns? out of\b|\bran out of\b|\bdisk (?:full|fills|filled)")),
-        (Tag::Detected, pattern!(r"\bdetect(?:ed|s|ion)?\b|\balert(?:s|ed|ing)?\b|\balarm(?:s|ed)?\b|\bpage(?:s|d)?\b[^|.]{0,30}\b(?:fire[ds]?|sent|goes|went|on-?call|for|to|out)\b|\bpaged\b|\bpager\b|pagerduty|opsgenie|\b(?:monitor(?:ing)?|probe|synthetic(?: check)?|health ?check|check)\b[^|.]{0,40}\b(?:fire[ds]?|fail\w*|trip\w*|report\w*|flag\w*|red)\b|\b(?:user|customer|client|merchant|tenant|support|partner|agent)s?\b[^|.]{0,40}\b(?:report\w*|complain\w*|ticket\w*|call\w*|open\w*|flag\w*|writes?|wrote)\b|\breport(?:s|ed)? (?:by|from|of)\b|\b(?:first|support) (?:customer )?(?:tickets?|complaints?|reports?)\b|\bnotic(?:e|es|ed)\b|\bspotted\b|\bfired\b|\bburn[- ]rate\b")),
-        (Tag::Acked, pattern!(r"\backnowledg\w*\b|\back(?:ed|'d|s)?\b|\b(?:on-?call|responders?|engineers?|sre|dba|team|operator|commander|lead|primary|secondary)\b[^|.]{0,50}?\b(?:join\w*|engag\w*|respond(?:s|ed|ing)\b|pick(?:s|ed) up|picks|takes?|took|online|assigned|logs? (?:in|on)|logged (?:in|on)|opens? (?:the )?(?:dashboard|incident|laptop|bridge)|opened|(?:start|begin|began|beg[iu]n)\w* (?:to )?(?:investigat|look|triag|work|debug|check|the investigation)|is looking|looks (?:at|into)|investigat(?:es|ing)\b|on the call|answers?|answered|declare[sd]?|arriv\w*|steps in|confirms? (?:the )?(?:page|alert|impact))|\b(?:page|alert) (?:was )?(?:answered|accepted|taken|picked up)|\bincident (?:is |was )?(?:declared|opened|channel)|\bdeclared (?:an? |the )?(?:incident|sev|p[0-4])|\b(?:war ?room|bridge|incident call|incident channel) (?:is )?(?:open\w*|start\w*|set up|created)|\btook (?:the )?(?:page|incident|command|ownership)|\btakes (?:the )?(?:page|incident|command|ownership)|\bassigned to\b|\bjoin(?:ed|s) (?:the )?(?:call|bridge|incident|channel|war)|\bresponse (?:begins|began|starts|started)|\blooking\b|\bengaged\b|\binvestigation (?:begins|began|starts|started)")),
-        (Tag::Escalated, pattern!(r"\bescalat\w*\b|\bpage[ds]? (?:the )?(?:dba|database|network|storage|platform|second|backend|infra\w*|data)\b|\b(?:called|brought|pulled|brings?|pulls?|calls?) in\b|\bsecond(?:ary)? (?:on-?call|responder)|\bengag\w* (?:the )?(?:dba|database|network|storage|platform|vendor|provider|cloud)|\b(?:database|network|platform|storage|dba|vendor)[^|.]{0,20}\b(?:team )?(?:engaged|joined|joins|paged)")),
-        (Tag::Identified, pattern!(r"\bidentif(?:y|ies|ied|ication)\b|\b(?:root )?cause\b(?:[^|.]{0,30}\b(?:found|confirm\w*|is|was|named|known|clear|establish\w*|located|determined|understood))|\bcause: |\btrace[ds]?\b[^|.]{0,40}\b(?:to|back)\b|\bpinpoint\w*|\b(?:found|finds|discover(?:ed|s)|realis(?:ed|es)|realiz(?:ed|es)|determin(?:ed|es)|establish(?:ed|es)|conclud(?:ed|es)|reveal(?:ed|s))\b (?:that |the |a |an |all |\d|it |to be |`?pg_|`?show|no (?:free|idle))|\b(?:shows|showed|confirm(?:ed|s)|saw|sees) (?:that |\d|all )|\bfound to be\b|\b(?:lock|leak|slot|queue|index|query|transaction|process|job|change|release|cause|reason|culprit|record|entry|setting|bug|session)\b[^|.]{0,30}\bfound\b|\bseen to (?:begin|start)|\bisolat(?:ed|es) to\b|\bnarrow\w* (?:it |the \w+ )?(?:down )?to\b|\bcorrelat\w*|\bdiagnos(?:ed|is|es)\b|\blinked to\b|\bpoints? (?:to|at)\b|\bculprit\b|\bbisect\w*|\bhypothesis confirmed")),
-        (Tag::Mitigated, pattern!(r"\bmitigat\w*\b|\broll(?:ed|s|ing)?[ -]?back\b|\brollback\b|\brevert(?:ed|s|ing)?\b|\brestart(?:ed|s|ing)?\b|\breboot\w*|\bfail(?:ed|s|ing)?[ -]?over\b|\bfailover\b|\bscal(?:ed|es|ing) (?:up|out|down|to|the|from)?|\bincreas(?:ed|es|ing)\b|\brais(?:ed|es|ing)\b|\benlarg\w*|\bresiz\w*|\bbump(?:ed|s)\b|\bgrow \d|\bdisabl(?:ed|es|ing)\b|\bkill(?:ed|s|ing)?\b|\bterminat(?:ed|es|ing)\b|\bthrottl\w*|\brate[- ]limit\w*|\bdrain(?:ed|s|ing)?\b|\bswitch(?:ed|es|ing)?\b|\bfix (?:is |was |has been )?(?:deployed|applied|live|shipped|released|rolled|merged|in place)|\b(?:deployed|applied|shipped|released|pushed|rolled out|deploys|applies|ships)\b[^|.]{0,30}\b(?:fix|patch|hotfix|change|workaround|limit|config\w*|index)\b|\bhotfix\w*|\bpatch(?:ed|es)\b|\bworkaround\b|\badd(?:ed|s)\b[^|.]{0,30}\b(?:index|capacity|node|replica|disk|space|memory|limit)|\b(?:flag|feature)\b[^|.]{0,30}\b(?:off|disabled)\b|\bturn(?:ed|s) off\b|\bpurg(?:ed|es)\b|\bclear(?:ed|s)\b|\bfree[ds]\b|\bredirect\w*|\breroute[ds]?|\bblock(?:ed|s) (?:the )?(?:traffic|client|ip|requests?|job)|\bcancel(?:l?ed|s)\b|\bremov(?:ed|es)\b|\bunblock\w*|\breset\b|\brenew(?:ed|s)\b|\brotat(?:ed|es)\b|\bpromot(?:ed|es)\b|\bstop(?:ped|s)\b[^|.]{0,30}\b(?:job|batch|import|consumer|worker|backfill|export|process|service|traffic|migration)|\bpaus(?:ed|es)\b|\breplac(?:ed|es)\b|\bset(?:s)? (?:the )?[\w`_-]+ (?:back )?to\b|\bextend(?:ed|s)\b|\bexpand(?:ed|s)\b|\bdelet(?:ed|es)\b|\btruncat\w*|\bvacuum\w*|\bprovision\w*|\bapproved\b|\blowered\b|\breduced\b|\bshed\w*\b|\bdropped the\b")),
-        (Tag::Resolved, pattern!(r"\bresolv(?:ed|es|ing)\b|\bincident (?:is |was )?(?:closed|over|ended|ends)|\b(?:fully )?restored\b|\brecover(?:ed|s|y)\b|\bback (?:to|at|under|below|in|within|up)\b|\ball[- ]clear\b|\breturn(?:ed|s)? to (?:normal|baseline|its|their|usual|pre|below|under|\d)|\bnormal(?:is|iz)(?:ed|es)\b|\bclosed\b|\bstable\b|\bdeclared over\b|\bend of (?:the )?impact\b|\bimpact (?:ends|ended|over)\b|\bbaseline\b|\bobjective met\b|\bmonitoring (?:period|window) (?:over|ends|ended)|\b(?:is|was|were|are) normal\b|\bhealthy (?:again|for)\b|\bno (?:further |more )?(?:errors|failures)\b")),
-        (Tag::Update, pattern!(r"status[- ]?page|\bposted\b|\bpublic (?:update|notice|statement)|\bnotified (?:customers|users|merchants)|\bcustomers? (?:were )?(?:notified|informed|told)|\bannounce\w*|\bstakeholders?\b|\bbanner\b|\bcommunicat\w*")),
+        (
+            Tag::Trigger,
+            pattern!(
+                r"\btrigger\b(?:ed by)?|\bdeploy(?:ed|s|ment|ing)?\b|\broll(?:ed|s|ing)?[ -]?out\b|\brelease[ds]?\b|\bmerged\b|\bpushed\b|\bmigration\b.*\b(?:start|began|begin|run)|config(?:uration)? change|\benabled\b|\bcron\b|\bcampaign\b|\bbatch\b.*\b(?:start|began|begin)|\bmaintenance\b.*\b(?:start|began|begin)|\bjob (?:start|began|begin)|\bcertificate expire[ds]\b|\bexpire[ds]\b|\bfailover (?:start|began)|\bupgrade[ds]?\b|\bnewsletter\b|\bmail(?:ing)? (?:sent|to)\b"
+            ),
+        ),
+        (
+            Tag::Impact,
+            pattern!(
+                r"impact (?:start|begin|began|onset)|\bonset\b|start of (?:the )?impact|(?:customer|user)[ -](?:facing )?impact|\bfirst\b[^|.]{0,40}\b(?:fail|error|slow|delay|time[ds]? ?out|timeout|5\d\d|reject|drop|bad|stale|wrong|duplicate|missing|affected)|\b(?:errors?|error rate|failures?|failure rate|latency|p9\d|p50|response times?|timeouts?|5xx|50\d|queue(?: depth| length)?|lag|backlog|wait(?:s| time)?|requests?|queries|users?|customers?|checkouts?|payments?|logins?|orders?|jobs?|pages?|uploads?|messages?|connections?|writes?|reads?|deliver(?:y|ies)|searches|consumers?|sessions?|traffic|success rate|throughput)\b[^|.]{0,60}?\b(?:began|begin|begins|start|starts|started|rose|rises|rise|rising|climb\w*|jump\w*|spik\w*|exceed\w*|cross\w*|reach\w*|pass(?:es|ed)|increas\w*|grow\w*|grew|fall\w*|fell|drop\w*|fail\w*|time out|timing out|timed out|go(?:es)? from|went from|doubl\w*|see|saw|seeing|queue|queued|hit|hits)\b|(?:begin|began|begins|start|started|starts) (?:to )?(?:fail|failing|time|timing|reject|error|return|serv|slow|drop|queue|see|refus)|\b(?:outage|degradation|disruption|incident) (?:begin|begins|began|start|starts|started)|\bpool\b[^|.]{0,40}\b(?:exhaust\w*|full|reach\w*|hits?|saturat\w*|at (?:its )?(?:limit|max\w*)|in use)|\bunavailable\b|\bgoes down\b|\bwent down\b|\bis down\b|\bcrash(?:ed|es)?\b|\bruns? out of\b|\bran out of\b|\bdisk (?:full|fills|filled)"
+            ),
+        ),
+        (
+            Tag::Detected,
+            pattern!(
+                r"\bdetect(?:ed|s|ion)?\b|\balert(?:s|ed|ing)?\b|\balarm(?:s|ed)?\b|\bpage(?:s|d)?\b[^|.]{0,30}\b(?:fire[ds]?|sent|goes|went|on-?call|for|to|out)\b|\bpaged\b|\bpager\b|pagerduty|opsgenie|\b(?:monitor(?:ing)?|probe|synthetic(?: check)?|health ?check|check)\b[^|.]{0,40}\b(?:fire[ds]?|fail\w*|trip\w*|report\w*|flag\w*|red)\b|\b(?:user|customer|client|merchant|tenant|support|partner|agent)s?\b[^|.]{0,40}\b(?:report\w*|complain\w*|ticket\w*|call\w*|open\w*|flag\w*|writes?|wrote)\b|\breport(?:s|ed)? (?:by|from|of)\b|\b(?:first|support) (?:customer )?(?:tickets?|complaints?|reports?)\b|\bnotic(?:e|es|ed)\b|\bspotted\b|\bfired\b|\bburn[- ]rate\b"
+            ),
+        ),
+        (
+            Tag::Acked,
+            pattern!(
+                r"\backnowledg\w*\b|\back(?:ed|'d|s)?\b|\b(?:on-?call|responders?|engineers?|sre|dba|team|operator|commander|lead|primary|secondary)\b[^|.]{0,50}?\b(?:join\w*|engag\w*|respond(?:s|ed|ing)\b|pick(?:s|ed) up|picks|takes?|took|online|assigned|logs? (?:in|on)|logged (?:in|on)|opens? (?:the )?(?:dashboard|incident|laptop|bridge)|opened|(?:start|begin|began|beg[iu]n)\w* (?:to )?(?:investigat|look|triag|work|debug|check|the investigation)|is looking|looks (?:at|into)|investigat(?:es|ing)\b|on the call|answers?|answered|declare[sd]?|arriv\w*|steps in|confirms? (?:the )?(?:page|alert|impact))|\b(?:page|alert) (?:was )?(?:answered|accepted|taken|picked up)|\bincident (?:is |was )?(?:declared|opened|channel)|\bdeclared (?:an? |the )?(?:incident|sev|p[0-4])|\b(?:war ?room|bridge|incident call|incident channel) (?:is )?(?:open\w*|start\w*|set up|created)|\btook (?:the )?(?:page|incident|command|ownership)|\btakes (?:the )?(?:page|incident|command|ownership)|\bassigned to\b|\bjoin(?:ed|s) (?:the )?(?:call|bridge|incident|channel|war)|\bresponse (?:begins|began|starts|started)|\blooking\b|\bengaged\b|\binvestigation (?:begins|began|starts|started)"
+            ),
+        ),
+        (
+            Tag::Escalated,
+            pattern!(
+                r"\bescalat\w*\b|\bpage[ds]? (?:the )?(?:dba|database|network|storage|platform|second|backend|infra\w*|data)\b|\b(?:called|brought|pulled|brings?|pulls?|calls?) in\b|\bsecond(?:ary)? (?:on-?call|responder)|\bengag\w* (?:the )?(?:dba|database|network|storage|platform|vendor|provider|cloud)|\b(?:database|network|platform|storage|dba|vendor)[^|.]{0,20}\b(?:team )?(?:engaged|joined|joins|paged)"
+            ),
+        ),
+        (
+            Tag::Identified,
+            pattern!(
+                r"\bidentif(?:y|ies|ied|ication)\b|\b(?:root )?cause\b(?:[^|.]{0,30}\b(?:found|confirm\w*|is|was|named|known|clear|establish\w*|located|determined|understood))|\bcause: |\btrace[ds]?\b[^|.]{0,40}\b(?:to|back)\b|\bpinpoint\w*|\b(?:found|finds|discover(?:ed|s)|realis(?:ed|es)|realiz(?:ed|es)|determin(?:ed|es)|establish(?:ed|es)|conclud(?:ed|es)|reveal(?:ed|s))\b (?:that |the |a |an |all |\d|it |to be |`?pg_|`?show|no (?:free|idle))|\b(?:shows|showed|confirm(?:ed|s)|saw|sees) (?:that |\d|all )|\bfound to be\b|\b(?:lock|leak|slot|queue|index|query|transaction|process|job|change|release|cause|reason|culprit|record|entry|setting|bug|session)\b[^|.]{0,30}\bfound\b|\bseen to (?:begin|start)|\bisolat(?:ed|es) to\b|\bnarrow\w* (?:it |the \w+ )?(?:down )?to\b|\bcorrelat\w*|\bdiagnos(?:ed|is|es)\b|\blinked to\b|\bpoints? (?:to|at)\b|\bculprit\b|\bbisect\w*|\bhypothesis confirmed"
+            ),
+        ),
+        (
+            Tag::Mitigated,
+            pattern!(
+                r"\bmitigat\w*\b|\broll(?:ed|s|ing)?[ -]?back\b|\brollback\b|\brevert(?:ed|s|ing)?\b|\brestart(?:ed|s|ing)?\b|\breboot\w*|\bfail(?:ed|s|ing)?[ -]?over\b|\bfailover\b|\bscal(?:ed|es|ing) (?:up|out|down|to|the|from)?|\bincreas(?:ed|es|ing)\b|\brais(?:ed|es|ing)\b|\benlarg\w*|\bresiz\w*|\bbump(?:ed|s)\b|\bgrow \d|\bdisabl(?:ed|es|ing)\b|\bkill(?:ed|s|ing)?\b|\bterminat(?:ed|es|ing)\b|\bthrottl\w*|\brate[- ]limit\w*|\bdrain(?:ed|s|ing)?\b|\bswitch(?:ed|es|ing)?\b|\bfix (?:is |was |has been )?(?:deployed|applied|live|shipped|released|rolled|merged|in place)|\b(?:deployed|applied|shipped|released|pushed|rolled out|deploys|applies|ships)\b[^|.]{0,30}\b(?:fix|patch|hotfix|change|workaround|limit|config\w*|index)\b|\bhotfix\w*|\bpatch(?:ed|es)\b|\bworkaround\b|\badd(?:ed|s)\b[^|.]{0,30}\b(?:index|capacity|node|replica|disk|space|memory|limit)|\b(?:flag|feature)\b[^|.]{0,30}\b(?:off|disabled)\b|\bturn(?:ed|s) off\b|\bpurg(?:ed|es)\b|\bclear(?:ed|s)\b|\bfree[ds]\b|\bredirect\w*|\breroute[ds]?|\bblock(?:ed|s) (?:the )?(?:traffic|client|ip|requests?|job)|\bcancel(?:l?ed|s)\b|\bremov(?:ed|es)\b|\bunblock\w*|\breset\b|\brenew(?:ed|s)\b|\brotat(?:ed|es)\b|\bpromot(?:ed|es)\b|\bstop(?:ped|s)\b[^|.]{0,30}\b(?:job|batch|import|consumer|worker|backfill|export|process|service|traffic|migration)|\bpaus(?:ed|es)\b|\breplac(?:ed|es)\b|\bset(?:s)? (?:the )?[\w`_-]+ (?:back )?to\b|\bextend(?:ed|s)\b|\bexpand(?:ed|s)\b|\bdelet(?:ed|es)\b|\btruncat\w*|\bvacuum\w*|\bprovision\w*|\bapproved\b|\blowered\b|\breduced\b|\bshed\w*\b|\bdropped the\b"
+            ),
+        ),
+        (
+            Tag::Resolved,
+            pattern!(
+                r"\bresolv(?:ed|es|ing)\b|\bincident (?:is |was )?(?:closed|over|ended|ends)|\b(?:fully )?restored\b|\brecover(?:ed|s|y)\b|\bback (?:to|at|under|below|in|within|up)\b|\ball[- ]clear\b|\breturn(?:ed|s)? to (?:normal|baseline|its|their|usual|pre|below|under|\d)|\bnormal(?:is|iz)(?:ed|es)\b|\bclosed\b|\bstable\b|\bdeclared over\b|\bend of (?:the )?impact\b|\bimpact (?:ends|ended|over)\b|\bbaseline\b|\bobjective met\b|\bmonitoring (?:period|window) (?:over|ends|ended)|\b(?:is|was|were|are) normal\b|\bhealthy (?:again|for)\b|\bno (?:further |more )?(?:errors|failures)\b"
+            ),
+        ),
+        (
+            Tag::Update,
+            pattern!(
+                r"status[- ]?page|\bposted\b|\bpublic (?:update|notice|statement)|\bnotified (?:customers|users|merchants)|\bcustomers? (?:were )?(?:notified|informed|told)|\bannounce\w*|\bstakeholders?\b|\bbanner\b|\bcommunicat\w*"
+            ),
+        ),
     ];
-    let mut out: Vec<Tag> = table.iter().filter(|(_, p)| p.is_match(&text)).map(|(t, _)| *t).collect();
-    let denied = pattern!(r"\b(?:no|not|nothing|without|never|un)\b[^|.]{0,24}\b(?:identif|cause|found|anomal)|\bunidentified\b|\bsuspect(?:ed|s)\b|\bruled out\b");
+    let mut out: Vec<Tag> = table
+        .iter()
+        .filter(|(_, p)| p.is_match(&text))
+        .map(|(t, _)| *t)
+        .collect();
+    let denied = pattern!(
+        r"\b(?:no|not|nothing|without|never|un)\b[^|.]{0,24}\b(?:identif|cause|found|anomal)|\bunidentified\b|\bsuspect(?:ed|s)\b|\bruled out\b"
+    );
     if denied.is_match(&text) && !pattern!(r"\(\W*identified").is_match(&text) {
         out.retain(|tag| *tag != Tag::Identified);
     }
@@ -562,20 +746,37 @@ fn evidence(raw: &Raw<'_>, words: &str) -> Vec<String> {
         for code in &text.code {
             // A query or a command that can be asked again; a name in code is none.
             let code = text.plain.get(code.clone()).unwrap_or_default();
-            if pattern!(r"(?i)^(?:select|show|explain|get |kubectl|curl|grep|promql|sum\(|rate\(|histogram)").is_match(code) {
+            if pattern!(
+                r"(?i)^(?:select|show|explain|get |kubectl|curl|grep|promql|sum\(|rate\(|histogram)"
+            )
+            .is_match(code)
+            {
                 out.push(code.to_owned());
             }
         }
     }
-    let marks = pattern!(r"\[(?:E|J|G|L|Q|S|D|R)?\d{1,3}\]|\[\^[\w-]+\]|\bhttps?://\S+|\b[A-Z][A-Z0-9]{1,9}-\d{1,7}\b|(?i)\((?:[^()]{0,60}\b)?(?:grafana|graph|dashboard|datadog|kibana|log(?:s|file)?|access log|prometheus|metrics?|slack|chat|channel|pagerduty|opsgenie|alertmanager|cloudwatch|splunk|query|trace|sentry|ticket|newrelic|honeycomb|loki|audit|console|pg_stat\w*|show pools|panel|deploy log|pipeline|status ?page|commit|screenshot|journal|paper log|pager|record(?:er|ing)?|histogram|statistics|slow log|recorder|ci)\b[^()]{0,60}\)|(?i)\b(?:per|from|source:|evidence:|see|according to|shown (?:in|on|by)) (?:the )?(?:[\w-]+ )?(?:access log|logs?|grafana|graph|dashboard|metrics?|query|slack|chat|trace|ticket|panel|pg_stat\w*|pagerduty|audit log|deploy log)\b");
-    out.extend(marks.find_iter(words).take(20).map(|m| m.as_str().to_owned()));
+    let marks = pattern!(
+        r"\[(?:E|J|G|L|Q|S|D|R)?\d{1,3}\]|\[\^[\w-]+\]|\bhttps?://\S+|\b[A-Z][A-Z0-9]{1,9}-\d{1,7}\b|(?i)\((?:[^()]{0,60}\b)?(?:grafana|graph|dashboard|datadog|kibana|log(?:s|file)?|access log|prometheus|metrics?|slack|chat|channel|pagerduty|opsgenie|alertmanager|cloudwatch|splunk|query|trace|sentry|ticket|newrelic|honeycomb|loki|audit|console|pg_stat\w*|show pools|panel|deploy log|pipeline|status ?page|commit|screenshot|journal|paper log|pager|record(?:er|ing)?|histogram|statistics|slow log|recorder|ci)\b[^()]{0,60}\)|(?i)\b(?:per|from|source:|evidence:|see|according to|shown (?:in|on|by)) (?:the )?(?:[\w-]+ )?(?:access log|logs?|grafana|graph|dashboard|metrics?|query|slack|chat|trace|ticket|panel|pg_stat\w*|pagerduty|audit log|deploy log)\b"
+    );
+    out.extend(
+        marks
+            .find_iter(words)
+            .take(20)
+            .map(|m| m.as_str().to_owned()),
+    );
     out.dedup();
     out
 }
 
 /// Clocks that only the rows give: taken over where the header has none.
 pub(super) fn onset_rows(_doc: &Doc<'_>, facts: &mut Facts) {
-    let first = |tag: Tag| facts.rows.iter().find(|row| row.tags.contains(&tag)).and_then(|row| row.at);
+    let first = |tag: Tag| {
+        facts
+            .rows
+            .iter()
+            .find(|row| row.tags.contains(&tag))
+            .and_then(|row| row.at)
+    };
     let detected = first(Tag::Detected);
     let acked = first(Tag::Acked);
     let escalated = first(Tag::Escalated);
@@ -604,27 +805,50 @@ mod tests {
     fn rows_are_tagged_by_their_words() {
         let cases = [
             ("first request times out (impact starts)", Tag::Impact),
-            ("error rate on /checkout rises from 0.1 % to 12 %", Tag::Impact),
-            ("Engineers received monitoring alerts for increased response times", Tag::Detected),
+            (
+                "error rate on /checkout rises from 0.1 % to 12 %",
+                Tag::Impact,
+            ),
+            (
+                "Engineers received monitoring alerts for increased response times",
+                Tag::Detected,
+            ),
             ("page acknowledged by the on-call engineer", Tag::Acked),
-            ("The on-call engineer joined the incident channel", Tag::Acked),
+            (
+                "The on-call engineer joined the incident channel",
+                Tag::Acked,
+            ),
             ("Incident escalated to the Database Team", Tag::Escalated),
             ("Cause found: the new index was missing", Tag::Identified),
             ("Rolled back release 4.2", Tag::Mitigated),
-            ("Error rate back to baseline for 30 min, incident closed", Tag::Resolved),
+            (
+                "Error rate back to baseline for 30 min, incident closed",
+                Tag::Resolved,
+            ),
         ];
         for (words, tag) in cases {
             assert!(tags(words).contains(&tag), "{words}: {:?}", tags(words));
         }
         assert!(!tags("no significant anomalies were found").contains(&Tag::Identified));
-        assert!(!tags("Initial investigation focused on frontend components").contains(&Tag::Acked));
+        assert!(
+            !tags("Initial investigation focused on frontend components").contains(&Tag::Acked)
+        );
     }
 
     #[test]
     fn an_offset_from_the_onset_is_a_clock_too() {
-        assert_eq!(offset_stamp("T+15 min: x").unwrap().0, SignedDuration::from_mins(15));
-        assert_eq!(offset_stamp("**T-0:05** x").unwrap().0, SignedDuration::from_mins(-5));
-        assert_eq!(offset_stamp("T+90").unwrap().0, SignedDuration::from_mins(90));
+        assert_eq!(
+            offset_stamp("T+15 min: x").unwrap().0,
+            SignedDuration::from_mins(15)
+        );
+        assert_eq!(
+            offset_stamp("**T-0:05** x").unwrap().0,
+            SignedDuration::from_mins(-5)
+        );
+        assert_eq!(
+            offset_stamp("T+90").unwrap().0,
+            SignedDuration::from_mins(90)
+        );
         assert!(offset_stamp("- 5 apples").is_none());
     }
 }

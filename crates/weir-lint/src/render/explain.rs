@@ -8,7 +8,9 @@ use crate::switches;
 /// A rule with its reason, a bad and a good example, and how to switch it off. The fault names the
 /// nearest rule.
 pub fn explain(id: &str) -> Result<String, String> {
-    rules::rule(id).map(one).ok_or_else(|| switches::unknown(id))
+    rules::rule(id)
+        .map(one)
+        .ok_or_else(|| switches::unknown(id))
 }
 
 /// Every rule explained.
@@ -17,7 +19,11 @@ pub fn explain_all() -> String {
 }
 
 fn one(rule: &Rule) -> String {
-    let profiles: Vec<&str> = Profile::ALL.iter().filter(|p| rule.in_profile(**p)).map(|p| p.name()).collect();
+    let profiles: Vec<&str> = Profile::ALL
+        .iter()
+        .filter(|p| rule.in_profile(**p))
+        .map(|p| p.name())
+        .collect();
     let checked = match rule.checked {
         rules::Checked::Text => "the text alone",
         rules::Checked::TextOrTelemetry => "the text; better with Weir's telemetry",
@@ -38,7 +44,9 @@ fn one(rule: &Rule) -> String {
 
 /// The rules as a Markdown table, for the reference page.
 pub fn table() -> String {
-    let mut out = String::from("| rule | asks whether | severity | profiles | checked from | why |\n|---|---|---|---|---|---|\n");
+    let mut out = String::from(
+        "| rule | asks whether | severity | profiles | checked from | why |\n|---|---|---|---|---|---|\n",
+    );
     for rule in RULES {
         let _ = writeln!(
             out,

@@ -9,7 +9,12 @@ use crate::rules::Profile;
 /// All findings of some files as one document.
 pub fn json(files: &[Linted], profile: Profile) -> Value {
     let all: Vec<Value> = files.iter().map(file).collect();
-    let total = |severity| files.iter().map(|f| f.outcome.count(severity)).sum::<usize>();
+    let total = |severity| {
+        files
+            .iter()
+            .map(|f| f.outcome.count(severity))
+            .sum::<usize>()
+    };
     value!({
         "schema": "weir.lint/1",
         "profile": profile.name(),

@@ -11,9 +11,17 @@ use crate::source::Source;
 pub fn sarif(files: &[Linted], version: &str) -> Value {
     let results: Vec<Value> = files
         .iter()
-        .flat_map(|file| file.outcome.findings.iter().map(|finding| result(&file.source, finding)))
+        .flat_map(|file| {
+            file.outcome
+                .findings
+                .iter()
+                .map(|finding| result(&file.source, finding))
+        })
         .collect();
-    let artifacts: Vec<Value> = files.iter().map(|file| value!({ "location": { "uri": uri(&file.source.name) } })).collect();
+    let artifacts: Vec<Value> = files
+        .iter()
+        .map(|file| value!({ "location": { "uri": uri(&file.source.name) } }))
+        .collect();
     value!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -62,7 +70,9 @@ fn rule(rule: &Rule) -> Value {
 
 fn capital(word: &str) -> String {
     let mut chars = word.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
+    chars.next().map_or_else(String::new, |c| {
+        c.to_uppercase().collect::<String>() + chars.as_str()
+    })
 }
 
 fn index(id: &str) -> Option<usize> {
@@ -88,7 +98,11 @@ fn result(source: &Source, finding: &Finding) -> Value {
         }}],
         "properties": { "asserts": finding.asserts },
     });
-    if let Some((fix, edit)) = finding.fix.as_ref().and_then(|fix| fix.edit.as_ref().map(|edit| (fix, edit))) {
+    if let Some((fix, edit)) = finding
+        .fix
+        .as_ref()
+        .and_then(|fix| fix.edit.as_ref().map(|edit| (fix, edit)))
+    {
         out["fixes"] = value!([{
             "description": { "text": fix.says },
             "artifactChanges": [{
@@ -104,7 +118,10 @@ fn result(source: &Source, finding: &Finding) -> Value {
 }
 
 fn region(source: &Source, range: &std::ops::Range<usize>) -> Value {
-    let (start, end) = (source.place(range.start), source.place(range.end.max(range.start)));
+    let (start, end) = (
+        source.place(range.start),
+        source.place(range.end.max(range.start)),
+    );
     value!({
         "startLine": start.line,
         "startColumn": start.column,

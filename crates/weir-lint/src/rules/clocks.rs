@@ -18,8 +18,14 @@ pub(super) fn start_and_end(cx: &Cx<'_>) -> Vec<Hit> {
             // What is still going on has no end yet, and says so.
             None if name == "end" && ongoing(cx) => {}
             None => out.push(
-                Hit::new(place.clone(), format!("the {name} of the impact can't be found"))
-                    .fix(format!("state it with date, time and zone: `{}: 2026-01-31 14:00 UTC`", if name == "start" { "Start" } else { "End" })),
+                Hit::new(
+                    place.clone(),
+                    format!("the {name} of the impact can't be found"),
+                )
+                .fix(format!(
+                    "state it with date, time and zone: `{}: 2026-01-31 14:00 UTC`",
+                    if name == "start" { "Start" } else { "End" }
+                )),
             ),
             Some(clock) => one(cx, name, clock, &mut out),
         }
@@ -42,38 +48,76 @@ fn ongoing(cx: &Cx<'_>) -> bool {
 fn one(cx: &Cx<'_>, name: &str, clock: &Clock, out: &mut Vec<Hit>) {
     let written = cx.doc.source.slice(clock.range.clone()).to_owned();
     if !clock.has_date {
-        out.push(Hit::new(clock.range.clone(), format!("the {name} \"{written}\" has no date")).fix("write the date beside the time"));
+        out.push(
+            Hit::new(
+                clock.range.clone(),
+                format!("the {name} \"{written}\" has no date"),
+            )
+            .fix("write the date beside the time"),
+        );
     } else if !clock.has_zone {
         out.push(
-            Hit::new(clock.range.clone(), format!("the {name} \"{written}\" has no time zone, and none is stated for the report"))
-                .fix("write UTC times, or say once: `All times are UTC.`"),
+            Hit::new(
+                clock.range.clone(),
+                format!(
+                    "the {name} \"{written}\" has no time zone, and none is stated for the report"
+                ),
+            )
+            .fix("write UTC times, or say once: `All times are UTC.`"),
         );
     } else if let Some(zone) = &clock.named_zone {
         // "EDT, UTC-04:00" said once for all times explains the name.
         let declared = cx.doc.zone.as_ref().is_some_and(|(declared, _)| {
             let offset = |z: &Zone| z.offset_at(jiff::civil::date(2024, 1, 15).at(12, 0, 0, 0));
-            declared.name() == *zone || declared.is_explicit() && zone::parse(zone).is_some_and(|own| offset(&own) == offset(declared))
+            declared.name() == *zone
+                || declared.is_explicit()
+                    && zone::parse(zone).is_some_and(|own| offset(&own) == offset(declared))
         });
-        if declared {
+        // The conversion stands behind it already.
+        let end = clock.range.end;
+        let behind = cx.doc.source.slice(end..end + 40);
+        let converted = pattern!(r"^[^\n(]{0,4}\([^)\n]{0,24}\b(?:UTC|GMT)\b").is_match(behind);
+        if declared || converted {
             return;
         }
-        let hit = Hit::new(clock.range.clone(), format!("the {name} \"{written}\" is in {zone}: readers elsewhere must look up what that is"));
+        let hit = Hit::new(
+            clock.range.clone(),
+            format!(
+                "the {name} \"{written}\" is in {zone}: readers elsewhere must look up what that is"
+            ),
+        );
         out.push(match clock.at {
             Some(at) => {
                 let utc = at.strftime("%Y-%m-%d %H:%M UTC").to_string();
-                hit.edit(format!("write `{written} ({utc})`"), clock.range.end..clock.range.end, format!(" ({utc})"), true)
+                hit.edit(
+                    format!("write `{written} ({utc})`"),
+                    clock.range.end..clock.range.end,
+                    format!(" ({utc})"),
+                    true,
+                )
             }
             None => hit.fix("write the same in UTC"),
         });
     } else if clock.ambiguous && cx.strict() {
-        out.push(Hit::new(clock.range.clone(), format!("\"{written}\" reads as two dates")).fix("write 2026-01-31"));
+        out.push(
+            Hit::new(
+                clock.range.clone(),
+                format!("\"{written}\" reads as two dates"),
+            )
+            .fix("write 2026-01-31"),
+        );
     }
 }
 
 pub(super) fn duration_stated(cx: &Cx<'_>) -> Vec<Hit> {
     let facts = cx.facts;
     let place = || {
-        let keys = ["duration", "incident duration", "total duration", "start end"];
+        let keys = [
+            "duration",
+            "incident duration",
+            "total duration",
+            "start end",
+        ];
         cx.doc
             .field(&keys)
             .map(|f| f.range.clone())
@@ -82,10 +126,16 @@ pub(super) fn duration_stated(cx: &Cx<'_>) -> Vec<Hit> {
     };
     let computed = facts.computed_duration();
     if facts.durations.is_empty() {
-        let field = cx.doc.field(&["duration", "incident duration", "total duration"]);
+        let field = cx
+            .doc
+            .field(&["duration", "incident duration", "total duration"]);
         let mut hit = Hit::new(
             place(),
-            if field.is_some() { "the duration field states no duration: readers must subtract" } else { "the duration is not stated" },
+            if field.is_some() {
+                "the duration field states no duration: readers must subtract"
+            } else {
+                "the duration is not stated"
+            },
         );
         hit = match (computed, field) {
             (Some(length), Some(field)) if cx.doc.source.slice(field.value.whole()) == field.value.trimmed() => {
@@ -103,18 +153,33 @@ pub(super) fn duration_stated(cx: &Cx<'_>) -> Vec<Hit> {
         return Vec::new();
     }
     if let Some(computed) = computed {
-        let agrees = facts.durations.iter().any(|(span, _)| span.agrees_with(computed));
+        let agrees = facts
+            .durations
+            .iter()
+            .any(|(span, _)| span.agrees_with(computed));
         if !agrees {
             let (span, said) = &facts.durations[0];
             let stated = duration::say(span.length);
-            let hit = Hit::new(said.range.clone(), format!("the duration is stated as {stated}, but from start to end it is {}", duration::say(computed)));
-            return vec![hit.fix(format!("write {}, or correct the start or the end", duration::say(computed)))];
+            let hit = Hit::new(
+                said.range.clone(),
+                format!(
+                    "the duration is stated as {stated}, but from start to end it is {}",
+                    duration::say(computed)
+                ),
+            );
+            return vec![hit.fix(format!(
+                "write {}, or correct the start or the end",
+                duration::say(computed)
+            ))];
         }
     }
     // What the rows say must be possible too: some onset row and some end row that far apart.
     let rows = rows(cx);
     if !rows.is_empty() {
-        let agrees = facts.durations.iter().any(|(span, _)| rows.iter().any(|row| near(span.length, *row)));
+        let agrees = facts
+            .durations
+            .iter()
+            .any(|(span, _)| rows.iter().any(|row| near(span.length, *row)));
         if !agrees {
             let (span, said) = &facts.durations[0];
             let longest = rows.iter().max().copied().unwrap_or_default();
@@ -138,15 +203,37 @@ fn near(a: Duration, b: Duration) -> bool {
 /// The lengths that the timeline allows: from a row of onset to a row of its end.
 fn rows(cx: &Cx<'_>) -> Vec<Duration> {
     let rows = &cx.facts.rows;
-    let firsts: Vec<_> = rows.iter().filter(|r| r.tags.iter().any(|t| matches!(t, Tag::Impact | Tag::Detected | Tag::Trigger))).filter_map(|r| r.at).take(6).collect();
-    let lasts: Vec<_> = rows.iter().filter(|r| r.tags.iter().any(|t| matches!(t, Tag::Resolved | Tag::Mitigated))).filter_map(|r| r.at).collect();
-    let tagged = rows.iter().any(|r| r.tags.contains(&Tag::Impact)) && rows.iter().any(|r| r.tags.contains(&Tag::Resolved));
+    let firsts: Vec<_> = rows
+        .iter()
+        .filter(|r| {
+            r.tags
+                .iter()
+                .any(|t| matches!(t, Tag::Impact | Tag::Detected | Tag::Trigger))
+        })
+        .filter_map(|r| r.at)
+        .take(6)
+        .collect();
+    let lasts: Vec<_> = rows
+        .iter()
+        .filter(|r| {
+            r.tags
+                .iter()
+                .any(|t| matches!(t, Tag::Resolved | Tag::Mitigated))
+        })
+        .filter_map(|r| r.at)
+        .collect();
+    let tagged = rows.iter().any(|r| r.tags.contains(&Tag::Impact))
+        && rows.iter().any(|r| r.tags.contains(&Tag::Resolved));
     if !tagged {
         return Vec::new();
     }
     firsts
         .iter()
-        .flat_map(|a| lasts.iter().filter_map(|b| Duration::try_from(b.duration_since(*a)).ok()))
+        .flat_map(|a| {
+            lasts
+                .iter()
+                .filter_map(|b| Duration::try_from(b.duration_since(*a)).ok())
+        })
         .filter(|d| !d.is_zero())
         .take(500)
         .collect()
@@ -183,14 +270,23 @@ pub(super) fn excluded_time(cx: &Cx<'_>) -> Vec<Hit> {
 }
 
 /// A length that is said to count only the hours of work.
-fn counted_hours(text: &str, wall: Option<Duration>) -> Option<(duration::Span, std::ops::Range<usize>)> {
-    let hours = pattern!(r"(?i)\b(?:support|business|working|office|staffed|opening|service|trading) (?:hours?|time)\b|\bworking day\b");
+fn counted_hours(
+    text: &str,
+    wall: Option<Duration>,
+) -> Option<(duration::Span, std::ops::Range<usize>)> {
+    let hours = pattern!(
+        r"(?i)\b(?:support|business|working|office|staffed|opening|service|trading) (?:hours?|time)\b|\bworking day\b"
+    );
     for span in duration::spans(text) {
         let whole = wall.is_some_and(|wall| span.length.as_secs_f64() >= 0.9 * wall.as_secs_f64());
         let start = crate::source::floor_boundary(text, span.range.start.saturating_sub(40));
         let end = crate::source::floor_boundary(text, span.range.end + 44);
         let near = &text[start..end];
-        if !whole && span.length.as_secs() >= 60 && hours.is_match(near) && !pattern!(r"(?i)\b(?:within|sla|responds? in|answer)\b").is_match(near) {
+        if !whole
+            && span.length.as_secs() >= 60
+            && hours.is_match(near)
+            && !pattern!(r"(?i)\b(?:within|sla|responds? in|answer)\b").is_match(near)
+        {
             let range = span.range.clone();
             return Some((span, range));
         }
@@ -201,8 +297,12 @@ fn counted_hours(text: &str, wall: Option<Duration>) -> Option<(duration::Span, 
 fn exclusion(range: std::ops::Range<usize>, span: &duration::Span, wall: Option<Duration>) -> Hit {
     let stated = duration::say(span.length);
     let message = match wall {
-        Some(wall) => format!("{stated} of {} by the clock: some hours are left out, but not which", duration::say(wall)),
+        Some(wall) => format!(
+            "{stated} of {} by the clock: some hours are left out, but not which",
+            duration::say(wall)
+        ),
         None => format!("{stated} leaves some hours out, but not which"),
     };
-    Hit::new(range, message).fix("say the rule, for example: support hours 10:00 to 17:00 UTC, Monday to Friday")
+    Hit::new(range, message)
+        .fix("say the rule, for example: support hours 10:00 to 17:00 UTC, Monday to Friday")
 }

@@ -21,15 +21,18 @@ pub(super) fn detect_action(cx: &Cx<'_>) -> bool {
 /// A threshold, a metric by name, or a condition.
 fn has_signal(text: &str) -> bool {
     // A due date has digits too.
-    let text = pattern!(r"\d{4}-\d{2}-\d{2}|\b(?:P|A|Q|F|AI-?)\d\b|\b[A-Z]{2,}-\d+\b|\b20\d\d\b").replace_all(text, " ").to_lowercase();
+    let text = pattern!(r"\d{4}-\d{2}-\d{2}|\b(?:P|A|Q|F|AI-?)\d\b|\b[A-Z]{2,}-\d+\b|\b20\d\d\b")
+        .replace_all(text, " ")
+        .to_lowercase();
     pattern!(r"(?:<|>|≤|≥|above|below|over|under|exceed\w*|more than|less than|at least|within|longer than|older than|drops?|beyond|reach\w*|for)\s?(?:the )?(?:\w+ )?\d|\d\s?(?:%|ms\b|s\b|min\b|minutes?|seconds?|h\b|percent|/s)|\bp9\d\b|\b[a-z]+_[a-z_]+\b|\bwhen(?:ever)?\b[^.]{4,}|\bon (?:any|every|the first)\b|\bif (?:the |any |a |no )?\w+|\bbefore (?:the|any|a)\b|\b(?:first|one|two|three|five|ten) ").is_match(&text)
 }
 
 pub(super) fn how_detected(cx: &Cx<'_>) -> Vec<Hit> {
     let detected = cx.facts.row(Tag::Detected);
-    let place = detected
-        .map(|row| row.range.clone())
-        .unwrap_or_else(|| cx.doc.place_of(&[Part::Detection, Part::Timeline, Part::Summary]));
+    let place = detected.map(|row| row.range.clone()).unwrap_or_else(|| {
+        cx.doc
+            .place_of(&[Part::Detection, Part::Timeline, Part::Summary])
+    });
     let mut out = Vec::new();
     match cx.facts.detected_by {
         None => out.push(
@@ -74,10 +77,22 @@ pub(super) fn false_leads(cx: &Cx<'_>) -> Vec<Hit> {
         )];
     };
     // One place that names the hypothesis and what killed it is enough for the leads around it.
-    let hypothesis = pattern!(r"(?i)\b(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|hypothes[ei]s|theory|attribut\w*|ruled out|red herring|misled|misleading|wrong(?:ly)?|focus(?:ed|sed) on)\b\W+(?:\w+\W+){0,6}?(?:the |a |an |that |it was |by |was |as |:)?\s?[`\w-]{3,}");
-    let killed = pattern!(r"(?i)\bruled out\b|\bbut\b[^.]{0,120}\b(?:show\w*|normal|unchanged|same|flat|idle|only \d|no (?:anomal|error|lock|change)|stayed|within)|\b(?:because|since|as)\b [^.]{8,}|\bnormal\b|\bunchanged\b|\bflat\b|\bidle\b|\bno (?:anomal\w*|errors?|locks?|change|difference|effect|improvement|correlation)\b|\bdid not (?:help|change|match|explain)|\bshow(?:ed|s|n)? (?:that|no|nothing|only|\d)|\bdisprov\w*|\bexonerat\w*|\bwithin \d|\bstayed (?:at|below|under|flat|within)|\bno significant\b|\bhealthy\b|\bwere clean\b|\bwas clean\b|\bstill \d|\bhad not changed|\bexcluded\b|\bdismissed\b|\bdropped (?:when|after|once)|\bput aside\b|\bcleared of\b|\bno significant\b|\d");
-    let vague = pattern!(r"(?i)\bsomething is wrong\b|\bwrong (?:thing|way)\b|\bmisleading (?:assumption|lead|path|information|data)\b|\bwrong (?:assumption|lead|path|track|direction)\b|\bfalse (?:lead|assumption|trail)\b|\bred herring\b|\bassumption\b");
-    let part = leads.iter().any(|lead| cx.doc.tree.blocks.iter().enumerate().any(|(i, b)| b.range.start <= lead.range.start && lead.range.start <= b.range.end && cx.doc.about[i].is(Part::FalseLeads)));
+    let hypothesis = pattern!(
+        r"(?i)\b(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|hypothes[ei]s|theory|attribut\w*|ruled out|red herring|misled|misleading|wrong(?:ly)?|focus(?:ed|sed) on)\b\W+(?:\w+\W+){0,6}?(?:the |a |an |that |it was |by |was |as |:)?\s?[`\w-]{3,}"
+    );
+    let killed = pattern!(
+        r"(?i)\bruled out\b|\bbut\b[^.]{0,120}\b(?:show\w*|normal|unchanged|same|flat|idle|only \d|no (?:anomal|error|lock|change)|stayed|within)|\b(?:because|since|as)\b [^.]{8,}|\bnormal\b|\bunchanged\b|\bflat\b|\bidle\b|\bno (?:anomal\w*|errors?|locks?|change|difference|effect|improvement|correlation)\b|\bdid not (?:help|change|match|explain)|\bshow(?:ed|s|n)? (?:that|no|nothing|only|\d)|\bdisprov\w*|\bexonerat\w*|\bwithin \d|\bstayed (?:at|below|under|flat|within)|\bno significant\b|\bhealthy\b|\bwere clean\b|\bwas clean\b|\bstill \d|\bhad not changed|\bexcluded\b|\bdismissed\b|\bdropped (?:when|after|once)|\bput aside\b|\bcleared of\b|\bno significant\b|\d"
+    );
+    let vague = pattern!(
+        r"(?i)\bsomething is wrong\b|\bwrong (?:thing|way)\b|\bmisleading (?:assumption|lead|path|information|data)\b|\bwrong (?:assumption|lead|path|track|direction)\b|\bfalse (?:lead|assumption|trail)\b|\bred herring\b|\bassumption\b"
+    );
+    let part = leads.iter().any(|lead| {
+        cx.doc.tree.blocks.iter().enumerate().any(|(i, b)| {
+            b.range.start <= lead.range.start
+                && lead.range.start <= b.range.end
+                && cx.doc.about[i].is(Part::FalseLeads)
+        })
+    });
     let mut out = Vec::new();
     for lead in leads {
         let says = &lead.says;
@@ -94,7 +109,11 @@ pub(super) fn false_leads(cx: &Cx<'_>) -> Vec<Hit> {
         if part && says.contains(" | ") {
             continue;
         }
-        let what = if names { "nothing says what ruled it out" } else { "the wrong lead isn't named" };
+        let what = if names {
+            "nothing says what ruled it out"
+        } else {
+            "the wrong lead isn't named"
+        };
         out.push(
             Hit::new(lead.range.clone(), format!("a wrong lead, but {what}"))
                 .severity(Severity::Warning)
@@ -102,7 +121,11 @@ pub(super) fn false_leads(cx: &Cx<'_>) -> Vec<Hit> {
         );
     }
     // Where most leads are told well, the odd one is a matter of taste.
-    if out.len() * 2 <= leads.len() && !leads.iter().any(|l| vague.is_match(&l.says) && unnamed(&l.says)) {
+    if out.len() * 2 <= leads.len()
+        && !leads
+            .iter()
+            .any(|l| vague.is_match(&l.says) && unnamed(&l.says))
+    {
         out.clear();
     }
     let _ = first;
@@ -111,7 +134,9 @@ pub(super) fn false_leads(cx: &Cx<'_>) -> Vec<Hit> {
 
 /// Times of day are digits, but rule nothing out.
 fn clockless(text: &str) -> String {
-    pattern!(r"\d{1,2}:\d{2}(?::\d{2})?|\d{4}-\d{2}-\d{2}").replace_all(text, " ").into_owned()
+    pattern!(r"\d{1,2}:\d{2}(?::\d{2})?|\d{4}-\d{2}-\d{2}")
+        .replace_all(text, " ")
+        .into_owned()
 }
 
 /// "Misleading assumption led to …": which one isn't said.
@@ -127,14 +152,21 @@ fn unnamed(says: &str) -> bool {
 
 fn neighbourhood(cx: &Cx<'_>, range: &std::ops::Range<usize>) -> String {
     let blocks = &cx.doc.tree.blocks;
-    let Some(i) = blocks.iter().position(|b| b.range.start <= range.start && range.start <= b.range.end.max(b.range.start)) else {
+    let Some(i) = blocks.iter().position(|b| {
+        b.range.start <= range.start && range.start <= b.range.end.max(b.range.start)
+    }) else {
         return String::new();
     };
     let mut out = String::new();
     for block in &blocks[i..blocks.len().min(i + 1)] {
         if block.table.is_some() {
             // Only the row itself and the next.
-            let rows = block.table.iter().flat_map(|t| &t.rows).filter(|r| r.range.end >= range.start).take(1);
+            let rows = block
+                .table
+                .iter()
+                .flat_map(|t| &t.rows)
+                .filter(|r| r.range.end >= range.start)
+                .take(1);
             for row in rows {
                 for cell in &row.cells {
                     out.push_str(&cell.plain);
@@ -151,7 +183,13 @@ fn neighbourhood(cx: &Cx<'_>, range: &std::ops::Range<usize>) -> String {
 
 pub(super) fn surprise(cx: &Cx<'_>) -> Vec<Hit> {
     let all = cx.doc.words_about(&[
-        Part::Cause, Part::Trigger, Part::Factors, Part::Detection, Part::Lessons, Part::WentWrong, Part::Background,
+        Part::Cause,
+        Part::Trigger,
+        Part::Factors,
+        Part::Detection,
+        Part::Lessons,
+        Part::WentWrong,
+        Part::Background,
     ]) + &untold(cx);
     // A heading or a label that asks it.
     let asked = cx.doc.sections.iter().any(|section| {
@@ -159,14 +197,25 @@ pub(super) fn surprise(cx: &Cx<'_>) -> Vec<Hit> {
         pattern!(r"(?i)\bwhy\b.*\b(?:surpris\w*|caught|catch|see|saw|seen|notic\w*|sooner|earlier|unnoticed|alert\w*|tests?|monitor\w*|safeguards?)\b").is_match(title)
             && section.body.clone().any(|i| cx.doc.tree.blocks.get(i).is_some_and(|b| b.text.plain.split_whitespace().count() >= 6))
     });
-    let answered = pattern!(r"(?i)\bwhy (?:were we|was (?:it|this) (?:not|a surprise)|it was not|nobody|no one|no alert|monitoring|tests?|review|did (?:no|nobody|monitoring|we not)|wasn't|not sooner|didn't|we did not)\b|\bsurprised?\b|(?:\b(?:not|never|nobody|no one|nothing|none)|n['’]t)\b[^.\n|]{0,50}\b(?:caught|catch|notic\w*|seen|saw|see (?:it|that|this)|detected|warned|alerted|compar\w*|watch\w*|looks? at|rehears\w*|exercised|load[- ]tested|tested)\b|\b(?:monitoring|alerts?|tests?|review|staging|canary|load tests?|rehearsals?|drills?|dry[- ]run|health check|dashboards?|probe|gauge|inventory|ci|nightly check|report)\b[^.\n|]{0,110}(?:\b(?:not|never|only|too|missed|blind|ignor\w*|averag\w*|silenced|excluded|hides?|hid|masked|without|on two|nearly empty|always|same as|one)\b|n['’]t\b|\bno \w+)|\bno (?:alert|test|check|probe|monitor\w*|limit alarm)\b[^.\n|]{0,40}\b(?:look|watch|read|compare|cover|resolve|exist|do|on|for)|\bblind (?:spot|to)\b|\bthreshold (?:was|is|stood|had been)\b[^.\n|]{0,40}\b(?:too|at|set|above|below)\b|\bunnoticed\b|\bslipped (?:through|past)\b|\bmasked\b");
+    let answered = pattern!(
+        r"(?i)\bwhy (?:were we|was (?:it|this) (?:not|a surprise)|it was not|nobody|no one|no alert|monitoring|tests?|review|did (?:no|nobody|monitoring|we not)|wasn't|not sooner|didn't|we did not)\b|\bsurprised?\b|(?:\b(?:not|never|nobody|no one|nothing|none)|n['’]t)\b[^.\n|]{0,50}\b(?:caught|catch|notic\w*|seen|saw|see (?:it|that|this)|detected|warned|alerted|compar\w*|watch\w*|looks? at|rehears\w*|exercised|load[- ]tested|tested)\b|\b(?:monitoring|alerts?|tests?|review|staging|canary|load tests?|rehearsals?|drills?|dry[- ]run|health check|dashboards?|probe|gauge|inventory|ci|nightly check|report)\b[^.\n|]{0,110}(?:\b(?:not|never|only|too|missed|blind|ignor\w*|averag\w*|silenced|excluded|hides?|hid|masked|without|on two|nearly empty|always|same as|one)\b|n['’]t\b|\bno \w+)|\bno (?:alert|test|check|probe|monitor\w*|limit alarm)\b[^.\n|]{0,40}\b(?:look|watch|read|compare|cover|resolve|exist|do|on|for)|\bblind (?:spot|to)\b|\bthreshold (?:was|is|stood|had been)\b[^.\n|]{0,40}\b(?:too|at|set|above|below)\b|\bunnoticed\b|\bslipped (?:through|past)\b|\bmasked\b"
+    );
     if asked || answered.is_match(&all) {
         return Vec::new();
     }
-    let place = cx.doc.place_of(&[Part::Detection, Part::Cause, Part::Lessons]);
-    let hit = Hit::new(place, "why was this a surprise: why did monitoring, tests and review not catch it sooner?")
-        .fix("add a paragraph that answers it; it usually points at an action");
-    vec![hit.severity(if cx.strict() { Severity::Warning } else { Severity::Question })]
+    let place = cx
+        .doc
+        .place_of(&[Part::Detection, Part::Cause, Part::Lessons]);
+    let hit = Hit::new(
+        place,
+        "why was this a surprise: why did monitoring, tests and review not catch it sooner?",
+    )
+    .fix("add a paragraph that answers it; it usually points at an action");
+    vec![hit.severity(if cx.strict() {
+        Severity::Warning
+    } else {
+        Severity::Question
+    })]
 }
 
 /// Words that stand in no part at all.

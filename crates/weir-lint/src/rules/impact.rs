@@ -10,22 +10,39 @@ use crate::words::{duration, number, pattern};
 pub(super) fn percent_of_what(cx: &Cx<'_>) -> Vec<Hit> {
     let mut out = Vec::new();
     for share in &cx.facts.affected {
-        let Some(percent) = share.percent else { continue };
-        let (Some(_), true) = (Some(percent), share.in_summary) else { continue };
-        if percent <= 0.0 || percent >= 100.0 && share.whole.is_none() && everybody(&share.sentence) {
+        let Some(percent) = share.percent else {
+            continue;
+        };
+        let (Some(_), true) = (Some(percent), share.in_summary) else {
+            continue;
+        };
+        if percent <= 0.0 || percent >= 100.0 && share.whole.is_none() && everybody(&share.sentence)
+        {
             continue;
         }
         let numbered = share.whole.is_some() || counted(&share.sentence);
         // The same share is given with its numbers elsewhere.
         let elsewhere = cx.facts.affected.iter().any(|o| {
-            o.percent.is_some_and(|p| (p - percent).abs() < 0.6) && (o.whole.is_some() || counted(&o.sentence))
+            o.percent.is_some_and(|p| (p - percent).abs() < 0.6)
+                && (o.whole.is_some() || counted(&o.sentence))
         });
         if numbered || elsewhere {
             continue;
         }
         out.push(
-            Hit::new(share.range.clone(), format!("{} % of {}: of how many, and counted how?", trimmed(percent), share.noun))
-                .fix(format!("{} % (<n> of <all>) of {}, peak or mean, source: <query or graph>", trimmed(percent), share.noun)),
+            Hit::new(
+                share.range.clone(),
+                format!(
+                    "{} % of {}: of how many, and counted how?",
+                    trimmed(percent),
+                    share.noun
+                ),
+            )
+            .fix(format!(
+                "{} % (<n> of <all>) of {}, peak or mean, source: <query or graph>",
+                trimmed(percent),
+                share.noun
+            )),
         );
     }
     out
@@ -38,8 +55,12 @@ fn everybody(sentence: &str) -> bool {
 /// A count of people or work beside the percentage.
 fn counted(sentence: &str) -> bool {
     !number::fractions(sentence).is_empty()
-        || number::counts(sentence, crate::facts::impact::people()).iter().any(|c| c.value >= 10.0)
-        || number::counts(sentence, crate::facts::impact::work()).iter().any(|c| c.value >= 10.0)
+        || number::counts(sentence, crate::facts::impact::people())
+            .iter()
+            .any(|c| c.value >= 10.0)
+        || number::counts(sentence, crate::facts::impact::work())
+            .iter()
+            .any(|c| c.value >= 10.0)
 }
 
 fn trimmed(value: f64) -> String {
@@ -53,8 +74,17 @@ pub(super) fn two_quantities(cx: &Cx<'_>) -> Vec<Hit> {
         return Vec::new();
     }
     let place = cx.doc.place_of(&[Part::Impact, Part::Summary]);
-    let place = cx.facts.affected.first().filter(|a| a.in_summary).map_or(place, |a| a.range.clone());
-    let message = if measures.is_empty() { "the impact has no number" } else { "the impact has one number" };
+    let place = cx
+        .facts
+        .affected
+        .first()
+        .filter(|a| a.in_summary)
+        .map_or(place, |a| a.range.clone());
+    let message = if measures.is_empty() {
+        "the impact has no number"
+    } else {
+        "the impact has one number"
+    };
     vec![Hit::new(place, message).fix("add another: failed requests, latency before and during, error budget spent, tickets, money")]
 }
 
@@ -63,17 +93,40 @@ pub(super) fn two_quantities(cx: &Cx<'_>) -> Vec<Hit> {
 fn measures(cx: &Cx<'_>) -> BTreeSet<String> {
     let doc = cx.doc;
     let early = [Part::Summary, Part::Impact];
-    let later = [Part::Timeline, Part::Cause, Part::Actions, Part::Resolution, Part::Lessons];
+    let later = [
+        Part::Timeline,
+        Part::Cause,
+        Part::Actions,
+        Part::Resolution,
+        Part::Lessons,
+    ];
     let first_later = doc.about.iter().position(|about| about.any(&later));
     let mut out = BTreeSet::new();
     for (i, block) in doc.blocks() {
-        let opening = doc.about[i].is_empty() && first_later.is_none_or(|l| i < l) && doc.title != Some(i);
-        if block.quoted || block.is_head() || block.kind == Kind::Code || !(doc.about[i].any(&early) || opening) {
+        let opening =
+            doc.about[i].is_empty() && first_later.is_none_or(|l| i < l) && doc.title != Some(i);
+        if block.quoted
+            || block.is_head()
+            || block.kind == Kind::Code
+            || !(doc.about[i].any(&early) || opening)
+        {
             continue;
         }
         let rows: Vec<String> = match &block.table {
-            Some(table) => std::iter::once(&table.head).chain(&table.rows).map(|row| row.cells.iter().map(|c| c.trimmed()).collect::<Vec<_>>().join(": ")).collect(),
-            None => pattern!(r"[.;]\s+|\n").split(&block.text.plain).map(str::to_owned).collect(),
+            Some(table) => std::iter::once(&table.head)
+                .chain(&table.rows)
+                .map(|row| {
+                    row.cells
+                        .iter()
+                        .map(|c| c.trimmed())
+                        .collect::<Vec<_>>()
+                        .join(": ")
+                })
+                .collect(),
+            None => pattern!(r"[.;]\s+|\n")
+                .split(&block.text.plain)
+                .map(str::to_owned)
+                .collect(),
         };
         for row in rows {
             measures_of(cx, &row, &mut out);
@@ -93,10 +146,18 @@ fn measures_of(cx: &Cx<'_>, row: &str, out: &mut BTreeSet<String>) {
     }
     // The length of the whole is no quantity; another length is a latency, a lag or a wait.
     for span in duration::spans(&bare.clone()).into_iter().rev() {
-        let of_incident = cx.facts.durations.iter().any(|(d, _)| d.agrees_with(span.length) || span.agrees_with(d.length))
-            || cx.facts.computed_duration().is_some_and(|d| span.agrees_with(d));
+        let of_incident = cx
+            .facts
+            .durations
+            .iter()
+            .any(|(d, _)| d.agrees_with(span.length) || span.agrees_with(d.length))
+            || cx
+                .facts
+                .computed_duration()
+                .is_some_and(|d| span.agrees_with(d));
         let written = bare[span.range.clone()].starts_with(|c: char| c.is_ascii_digit());
-        let before = &bare[crate::source::floor_boundary(&bare, span.range.start.saturating_sub(40))..span.range.start];
+        let before = &bare[crate::source::floor_boundary(&bare, span.range.start.saturating_sub(40))
+            ..span.range.start];
         let lasted = pattern!(r"(?i)\b(?:for|lasted|went on for|took|after|duration|within|until|in)\W*(?:about |around )?$").is_match(before);
         if !of_incident && written && !lasted && span.length.as_secs() < 36 * 3600 {
             out.insert("a length of time".to_owned());
@@ -112,15 +173,20 @@ fn measures_of(cx: &Cx<'_>, row: &str, out: &mut BTreeSet<String>) {
     }
     for percent in number::percents(&bare) {
         // "(32.1 %)" behind a fraction is the same quantity once more.
-        let same = fractions.iter().any(|f| percent.range.start >= f.range.start && percent.range.start < f.range.end + 60);
+        let same = fractions.iter().any(|f| {
+            percent.range.start >= f.range.start && percent.range.start < f.range.end + 60
+        });
         covered.push(percent.range.clone());
         if !same {
             out.insert(noun_after(&bare, percent.range.end));
         }
     }
     for found in pattern!(r"\d{1,3}(?:[,\u{a0} ]\d{3})+|\d+(?:\.\d+)?").find_iter(&bare) {
-        let inside = covered.iter().any(|r| r.start < found.end() && found.start() < r.end);
-        let part_of_word = crate::words::before(&bare, found.start()).is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | '.' | '#'));
+        let inside = covered
+            .iter()
+            .any(|r| r.start < found.end() && found.start() < r.end);
+        let part_of_word = crate::words::before(&bare, found.start())
+            .is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | '.' | '#'));
         if !inside && !part_of_word {
             out.insert(noun_after(&bare, found.end()));
         }
@@ -133,19 +199,49 @@ fn noun_after(text: &str, at: usize) -> String {
     pattern!(r"[A-Za-z][A-Za-z-]+")
         .find_iter(rest)
         .map(|m| m.as_str().to_lowercase())
-        .find(|w| !matches!(w.as_str(), "of" | "the" | "our" | "all" | "in" | "were" | "was" | "million" | "thousand" | "active" | "about" | "with"))
-        .map_or_else(|| "a number".to_owned(), |w| w.trim_end_matches('s').to_owned())
+        .find(|w| {
+            !matches!(
+                w.as_str(),
+                "of" | "the"
+                    | "our"
+                    | "all"
+                    | "in"
+                    | "were"
+                    | "was"
+                    | "million"
+                    | "thousand"
+                    | "active"
+                    | "about"
+                    | "with"
+            )
+        })
+        .map_or_else(
+            || "a number".to_owned(),
+            |w| w.trim_end_matches('s').to_owned(),
+        )
 }
 
 pub(super) fn data_and_rest(cx: &Cx<'_>) -> Vec<Hit> {
     let place = cx.doc.place_of(&[Part::Impact, Part::Summary]);
-    let place = cx.doc.field(&["impact", "customer impact"]).map_or(place, |f| f.range.clone());
+    let place = cx
+        .doc
+        .field(&["impact", "customer impact"])
+        .map_or(place, |f| f.range.clone());
     let data = cx.facts.data_lost.is_none();
     let rest = cx.facts.still_worked.is_none();
     let (message, fix) = match (data, rest) {
-        (true, true) => ("the report doesn't say whether data was lost, nor what still worked", "for example: `No data lost: failed requests had not begun a transaction. Sign-in and billing were not affected.`"),
-        (true, false) => ("the report doesn't say whether data was lost or corrupted", "for example: `No data lost: failed requests had not begun a transaction.`"),
-        (false, true) if cx.strict() => ("the report doesn't say what still worked", "for example: `Sign-in and billing were not affected.`"),
+        (true, true) => (
+            "the report doesn't say whether data was lost, nor what still worked",
+            "for example: `No data lost: failed requests had not begun a transaction. Sign-in and billing were not affected.`",
+        ),
+        (true, false) => (
+            "the report doesn't say whether data was lost or corrupted",
+            "for example: `No data lost: failed requests had not begun a transaction.`",
+        ),
+        (false, true) if cx.strict() => (
+            "the report doesn't say what still worked",
+            "for example: `Sign-in and billing were not affected.`",
+        ),
         _ => return Vec::new(),
     };
     vec![Hit::new(place, message).fix(fix)]
@@ -165,21 +261,40 @@ pub(super) fn same_everywhere(cx: &Cx<'_>) -> Vec<Hit> {
 
 /// "702 of 2,006 (30 %)" doesn't add up.
 fn arithmetic(cx: &Cx<'_>, out: &mut Vec<Hit>) {
-    for (_, block) in cx.doc.blocks().filter(|(_, b)| b.kind != Kind::Code && !b.quoted) {
+    for (_, block) in cx
+        .doc
+        .blocks()
+        .filter(|(_, b)| b.kind != Kind::Code && !b.quoted)
+    {
         for text in block.texts() {
             for fraction in number::fractions(&text.plain) {
                 let end = crate::source::floor_boundary(&text.plain, fraction.range.end + 48);
                 let after = &text.plain[fraction.range.end..end];
                 // Only a percentage that stands right behind, in parentheses, is this fraction's.
-                let Some(found) = pattern!(r"^(?:\s[\p{L}-]+){0,3}\s?\(\**(\d{1,3}(?:\.\d+)?)\s?%\**\)").captures(after) else { continue };
-                let Ok(stated) = found[1].parse::<f64>() else { continue };
+                let Some(found) =
+                    pattern!(r"^(?:\s[\p{L}-]+){0,3}\s?\(\**(\d{1,3}(?:\.\d+)?)\s?%\**\)")
+                        .captures(after)
+                else {
+                    continue;
+                };
+                let Ok(stated) = found[1].parse::<f64>() else {
+                    continue;
+                };
                 let real = 100.0 * fraction.part / fraction.whole;
                 let tolerance = if found[1].contains('.') { 0.3 } else { 1.0 };
                 if (stated - real).abs() > tolerance {
                     let at = fraction.range.start..fraction.range.end;
                     out.push(
-                        Hit::new(text.source_range(at), format!("{} is {:.1} %, not {} %", &text.plain[fraction.range.clone()], real, &found[1]))
-                            .fix(format!("write {real:.1} %, or correct the counts")),
+                        Hit::new(
+                            text.source_range(at),
+                            format!(
+                                "{} is {:.1} %, not {} %",
+                                &text.plain[fraction.range.clone()],
+                                real,
+                                &found[1]
+                            ),
+                        )
+                        .fix(format!("write {real:.1} %, or correct the counts")),
                     );
                 }
             }
@@ -191,14 +306,32 @@ fn arithmetic(cx: &Cx<'_>, out: &mut Vec<Hit>) {
 fn shares(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     let singular = |noun: &str| noun.trim_end_matches('s').to_owned();
     let mut first: BTreeMap<String, (f64, usize)> = BTreeMap::new();
-    let plain: Vec<_> = cx.facts.affected.iter().filter(|a| a.direct && !a.qualified && hurt(&a.sentence)).collect();
+    let plain: Vec<_> = cx
+        .facts
+        .affected
+        .iter()
+        .filter(|a| a.direct && !a.qualified && hurt(&a.sentence))
+        .collect();
     for share in plain {
-        let Some(percent) = share.percent else { continue };
-        let entry = first.entry(singular(&share.noun)).or_insert((percent, share.line));
+        let Some(percent) = share.percent else {
+            continue;
+        };
+        let entry = first
+            .entry(singular(&share.noun))
+            .or_insert((percent, share.line));
         if (entry.0 - percent).abs() > 0.6 && entry.1 != share.line {
             out.push(
-                Hit::new(share.range.clone(), format!("{} % of {} here, {} % in line {}", trimmed(percent), share.noun, trimmed(entry.0), entry.1))
-                    .fix("give one figure, or say what differs (peak and mean, which users)"),
+                Hit::new(
+                    share.range.clone(),
+                    format!(
+                        "{} % of {} here, {} % in line {}",
+                        trimmed(percent),
+                        share.noun,
+                        trimmed(entry.0),
+                        entry.1
+                    ),
+                )
+                .fix("give one figure, or say what differs (peak and mean, which users)"),
             );
         }
     }
@@ -210,22 +343,40 @@ fn hurt(sentence: &str) -> bool {
 
 fn durations(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     let all = &cx.facts.durations;
-    let Some((first, said)) = all.first() else { return };
+    let Some((first, said)) = all.first() else {
+        return;
+    };
     for (other, place) in &all[1..] {
-        let qualified = pattern!(r"(?i)\b(?:support|business|working|excluding|wall|of which|partial\w*|full|complete|total|peak|worst|hard|first|second|degraded|detect\w*|mitigat\w*|identif\w*|acknowledg\w*|until|region|until)\b");
-        if first.agrees_with(other.length) || other.agrees_with(first.length) || qualified.is_match(&place.says) || qualified.is_match(&said.says) {
+        let qualified = pattern!(
+            r"(?i)\b(?:support|business|working|excluding|wall|of which|partial\w*|full|complete|total|peak|worst|hard|first|second|degraded|detect\w*|mitigat\w*|identif\w*|acknowledg\w*|until|region|until)\b"
+        );
+        if first.agrees_with(other.length)
+            || other.agrees_with(first.length)
+            || qualified.is_match(&place.says)
+            || qualified.is_match(&said.says)
+        {
             continue;
         }
         out.push(
-            Hit::new(place.range.clone(), format!("the duration is {} here and {} in line {}", duration::say(other.length), duration::say(first.length), said.line))
-                .fix("give one figure, or say what each of them counts"),
+            Hit::new(
+                place.range.clone(),
+                format!(
+                    "the duration is {} here and {} in line {}",
+                    duration::say(other.length),
+                    duration::say(first.length),
+                    said.line
+                ),
+            )
+            .fix("give one figure, or say what each of them counts"),
         );
     }
 }
 
 /// "from 20 to 40" and "from 20 to 34" for the same thing.
 fn resizes(cx: &Cx<'_>, out: &mut Vec<Hit>) {
-    let change = pattern!(r"(?i)\b((?:connection )?pool(?: size)?|max_connections|replicas?|timeout|memory limit|heap|workers?|threads?)\b[^.|\n]{0,40}?\bfrom (\d[\d,]*) (?:connections )?to (\d[\d,]*)\b");
+    let change = pattern!(
+        r"(?i)\b((?:connection )?pool(?: size)?|max_connections|replicas?|timeout|memory limit|heap|workers?|threads?)\b[^.|\n]{0,40}?\bfrom (\d[\d,]*) (?:connections )?to (\d[\d,]*)\b"
+    );
     let mut first: BTreeMap<String, (String, String, usize)> = BTreeMap::new();
     for (i, block) in cx.doc.blocks() {
         if block.kind == Kind::Code || block.quoted || cx.doc.about[i].any(&[Part::Actions]) {
@@ -233,17 +384,31 @@ fn resizes(cx: &Cx<'_>, out: &mut Vec<Hit>) {
         }
         for text in block.texts() {
             for found in change.captures_iter(&text.plain) {
-                let noun = found[1].to_lowercase().replace("connection ", "").replace(" size", "");
+                let noun = found[1]
+                    .to_lowercase()
+                    .replace("connection ", "")
+                    .replace(" size", "");
                 let (from, to) = (found[2].to_owned(), found[3].to_owned());
                 let at = text.source_range(found.get(0).map_or(0..0, |m| m.range()));
                 let line = cx.doc.source.place(at.start).line;
-                let entry = first.entry(noun.clone()).or_insert((from.clone(), to.clone(), line));
+                let entry = first
+                    .entry(noun.clone())
+                    .or_insert((from.clone(), to.clone(), line));
                 // 20 to 40 and then 40 to 60 is a second step, not a contradiction.
                 let step = entry.1 == from || entry.0 == to;
-                if (entry.0.clone(), entry.1.clone()) != (from.clone(), to.clone()) && !step && entry.0 == from {
+                if (entry.0.clone(), entry.1.clone()) != (from.clone(), to.clone())
+                    && !step
+                    && entry.0 == from
+                {
                     out.push(
-                        Hit::new(at, format!("{noun} from {from} to {to} here, from {} to {} in line {}", entry.0, entry.1, entry.2))
-                            .fix("give the figure that the configuration's history shows"),
+                        Hit::new(
+                            at,
+                            format!(
+                                "{noun} from {from} to {to} here, from {} to {} in line {}",
+                                entry.0, entry.1, entry.2
+                            ),
+                        )
+                        .fix("give the figure that the configuration's history shows"),
                     );
                 }
             }
@@ -256,36 +421,71 @@ fn resizes(cx: &Cx<'_>, out: &mut Vec<Hit>) {
 fn counts(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     let nouns = r"users?|customers?|requests?|orders?|transactions?|payments?|merchants?|tenants?|tickets?|checkouts?|messages?|sessions?|accounts?|jobs?|patients?|bookings?|passengers?|shoppers?|learners?|readers?|deliveries|uploads?|invoices?|quotes?|queries|readings|runs|emails?|mails?|calls?|visitors?|households?|parcels?|shops?|stores?|bills?";
     let state = r"late|lost|failed|failing|affected|rejected|refused|delayed|duplicated|dropped|missing|wrong|stale|blocked|impacted|slow|double|duplicate";
-    let after = regex::Regex::new(&format!(r"(?i)(?:^|[\s(*])(\d{{1,3}}(?:,\d{{3}})+|\d{{2,}})(?: (?:of|out of) [\d,]+)?\s+(?:\w+\s){{0,2}}?({nouns})(?:\s\([^)]*\))?\s+(?:(?:were|was|are|had|have|been|got) )*({state}|could not \w+|did not \w+)\b"));
-    let before = regex::Regex::new(&format!(r"(?i)(?:^|[\s(*])(\d{{1,3}}(?:,\d{{3}})+|\d{{2,}})\s+({state})\s+({nouns})\b"));
-    let (Ok(after), Ok(before)) = (after, before) else { return };
+    let after = regex::Regex::new(&format!(
+        r"(?i)(?:^|[\s(*])(\d{{1,3}}(?:,\d{{3}})+|\d{{2,}})(?: (?:of|out of) [\d,]+)?\s+(?:\w+\s){{0,2}}?({nouns})(?:\s\([^)]*\))?\s+(?:(?:were|was|are|had|have|been|got) )*({state}|could not \w+|did not \w+)\b"
+    ));
+    let before = regex::Regex::new(&format!(
+        r"(?i)(?:^|[\s(*])(\d{{1,3}}(?:,\d{{3}})+|\d{{2,}})\s+({state})\s+({nouns})\b"
+    ));
+    let (Ok(after), Ok(before)) = (after, before) else {
+        return;
+    };
     let mut first: BTreeMap<String, (f64, usize, String)> = BTreeMap::new();
     for (i, block) in cx.doc.blocks() {
-        if block.kind == Kind::Code || block.quoted || cx.doc.about[i].any(&[Part::Actions, Part::Timeline, Part::Evidence]) {
+        if block.kind == Kind::Code
+            || block.quoted
+            || cx.doc.about[i].any(&[Part::Actions, Part::Timeline, Part::Evidence])
+        {
             continue;
         }
         for text in block.texts() {
             let told = after
                 .captures_iter(&text.plain)
                 .map(|f| (f.get(1), f[2].to_lowercase(), f[3].to_lowercase(), f.get(0)))
-                .chain(before.captures_iter(&text.plain).map(|f| (f.get(1), f[3].to_lowercase(), f[2].to_lowercase(), f.get(0))));
+                .chain(
+                    before
+                        .captures_iter(&text.plain)
+                        .map(|f| (f.get(1), f[3].to_lowercase(), f[2].to_lowercase(), f.get(0))),
+                );
             for (number, noun, verb, whole) in told {
-                let (Some(number), Some(whole)) = (number, whole) else { continue };
-                let Some(value) = number::parse(number.as_str()) else { continue };
-                let verb = if verb == "impacted" { "affected".to_owned() } else { verb };
+                let (Some(number), Some(whole)) = (number, whole) else {
+                    continue;
+                };
+                let Some(value) = number::parse(number.as_str()) else {
+                    continue;
+                };
+                let verb = if verb == "impacted" {
+                    "affected".to_owned()
+                } else {
+                    verb
+                };
                 let key = format!("{} {verb}", noun.trim_end_matches('s'));
                 let at = text.source_range(number.start()..whole.end());
                 let line = cx.doc.source.place(at.start).line;
-                let near = &text.plain[crate::source::floor_boundary(&text.plain, whole.start().saturating_sub(30))..crate::source::floor_boundary(&text.plain, whole.end() + 30)];
+                let near = &text.plain[crate::source::floor_boundary(
+                    &text.plain,
+                    whole.start().saturating_sub(30),
+                )
+                    ..crate::source::floor_boundary(&text.plain, whole.end() + 30)];
                 let qualified = pattern!(r"(?i)\b(?:of which|of them|further|another|more|remaining|other|first|later|then|per|each|fewer|usual|by \d|after|before|second|minute)\b").is_match(near);
                 if qualified {
                     continue;
                 }
-                let entry = first.entry(key).or_insert((value, line, number.as_str().to_owned()));
+                let entry = first
+                    .entry(key)
+                    .or_insert((value, line, number.as_str().to_owned()));
                 if (entry.0 - value).abs() > 0.5 && entry.1 != line {
                     out.push(
-                        Hit::new(at, format!("{} {noun} {verb} here, {} in line {}", number.as_str(), entry.2, entry.1))
-                            .fix("give one figure, or say what differs"),
+                        Hit::new(
+                            at,
+                            format!(
+                                "{} {noun} {verb} here, {} in line {}",
+                                number.as_str(),
+                                entry.2,
+                                entry.1
+                            ),
+                        )
+                        .fix("give one figure, or say what differs"),
                     );
                 }
             }
@@ -296,28 +496,63 @@ fn counts(cx: &Cx<'_>, out: &mut Vec<Hit>) {
 /// The header's start against the first sentence that says when it began.
 fn starts(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     use crate::words::clock;
-    let clocks = [(&cx.facts.clocks.started, "start"), (&cx.facts.clocks.ended, "end")];
+    let clocks = [
+        (&cx.facts.clocks.started, "start"),
+        (&cx.facts.clocks.ended, "end"),
+    ];
     let zone = cx.doc.zone.as_ref().map(|z| &z.0);
     for (i, block) in cx.doc.blocks() {
-        if block.is_head() || block.quoted || !cx.doc.about[i].any(&[Part::Summary, Part::Impact, Part::Cause, Part::Resolution, Part::Recovery]) {
+        if block.is_head()
+            || block.quoted
+            || !cx.doc.about[i].any(&[
+                Part::Summary,
+                Part::Impact,
+                Part::Cause,
+                Part::Resolution,
+                Part::Recovery,
+            ])
+        {
             continue;
         }
         for text in block.texts() {
             for (clock, name) in clocks {
-                let Some(at) = clock.as_ref().and_then(|c| c.at) else { continue };
-                let said = if name == "start" {
-                    pattern!(r"(?i)\b(?:incident|outage|impact|degradation|disruption) (?:began|started|start|begins) (?:on [^.|]{0,20}? )?at (?:\*\*)?\d")
-                } else {
-                    pattern!(r"(?i)\b(?:incident|outage|impact|degradation|disruption) (?:was |had )?(?:ended|over|resolved|fully resolved) (?:on [^.|]{0,20}? )?(?:at|by) (?:\*\*)?\d")
+                let Some(at) = clock.as_ref().and_then(|c| c.at) else {
+                    continue;
                 };
-                let Some(found) = said.find(&text.plain) else { continue };
-                let Some(stamp) = clock::stamps(&text.plain).into_iter().find(|s| s.time.is_some() && s.range.end >= found.end()) else { continue };
-                let Some(own) = stamp.at(cx.doc.day, zone.or(Some(&crate::words::zone::Zone::Utc))) else { continue };
+                let said = if name == "start" {
+                    pattern!(
+                        r"(?i)\b(?:incident|outage|impact|degradation|disruption) (?:began|started|start|begins) (?:on [^.|]{0,20}? )?at (?:\*\*)?\d"
+                    )
+                } else {
+                    pattern!(
+                        r"(?i)\b(?:incident|outage|impact|degradation|disruption) (?:was |had )?(?:ended|over|resolved|fully resolved) (?:on [^.|]{0,20}? )?(?:at|by) (?:\*\*)?\d"
+                    )
+                };
+                let Some(found) = said.find(&text.plain) else {
+                    continue;
+                };
+                let Some(stamp) = clock::stamps(&text.plain)
+                    .into_iter()
+                    .find(|s| s.time.is_some() && s.range.end >= found.end())
+                else {
+                    continue;
+                };
+                let Some(own) = stamp.at(cx.doc.day, zone.or(Some(&crate::words::zone::Zone::Utc)))
+                else {
+                    continue;
+                };
                 let apart = own.duration_since(at).as_secs().abs();
                 if apart > 90 && apart < 80_000 {
                     out.push(
-                        Hit::new(text.source_range(stamp.range.clone()), format!("the {name} is {} here and {} in the header", own.strftime("%H:%M UTC"), at.strftime("%H:%M UTC")))
-                            .fix("give one time"),
+                        Hit::new(
+                            text.source_range(stamp.range.clone()),
+                            format!(
+                                "the {name} is {} here and {} in the header",
+                                own.strftime("%H:%M UTC"),
+                                at.strftime("%H:%M UTC")
+                            ),
+                        )
+                        .fix("give one time"),
                     );
                 }
             }
@@ -330,21 +565,44 @@ fn ranges(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     use crate::words::clock;
     let mut first: Option<(jiff::civil::Time, jiff::civil::Time, usize)> = None;
     for (i, block) in cx.doc.blocks() {
-        if block.is_head() || block.quoted || block.table.is_some() || cx.doc.about[i].any(&[Part::Actions]) || clock::leading_stamp(&block.text.plain).is_some() {
+        if block.is_head()
+            || block.quoted
+            || block.table.is_some()
+            || cx.doc.about[i].any(&[Part::Actions])
+            || clock::leading_stamp(&block.text.plain).is_some()
+        {
             continue;
         }
         let text = &block.text;
-        let said = pattern!(r"(?i)\b(?:incident|outage|impact|degradation|disruption|whole thing|it|all of this|everything|problem)\b[^.|\n]{0,40}?\b(?:lasted|went on|ran|was|persisted|took place|continued)\b[^.|\n]{0,30}?\bfrom ");
+        let said = pattern!(
+            r"(?i)\b(?:incident|outage|impact|degradation|disruption|whole thing|it|all of this|everything|problem)\b[^.|\n]{0,40}?\b(?:lasted|went on|ran|was|persisted|took place|continued)\b[^.|\n]{0,30}?\bfrom "
+        );
         for found in said.find_iter(&text.plain) {
-            let stamps: Vec<_> = clock::stamps(&text.plain).into_iter().filter(|s| s.range.start >= found.end().saturating_sub(1)).take(2).collect();
+            let stamps: Vec<_> = clock::stamps(&text.plain)
+                .into_iter()
+                .filter(|s| s.range.start >= found.end().saturating_sub(1))
+                .take(2)
+                .collect();
             let [a, b] = stamps.as_slice() else { continue };
-            let (Some(from), Some(to)) = (a.time, b.time) else { continue };
+            let (Some(from), Some(to)) = (a.time, b.time) else {
+                continue;
+            };
             let at = text.source_range(a.range.start..b.range.end);
             let line = cx.doc.source.place(at.start).line;
             match first {
                 None => first = Some((from, to, line)),
                 Some((f, t, l)) if (f == from) != (t == to) => out.push(
-                    Hit::new(at, format!("from {} to {} here, from {} to {} in line {l}", from.strftime("%H:%M"), to.strftime("%H:%M"), f.strftime("%H:%M"), t.strftime("%H:%M"))).fix("give one start and one end"),
+                    Hit::new(
+                        at,
+                        format!(
+                            "from {} to {} here, from {} to {} in line {l}",
+                            from.strftime("%H:%M"),
+                            to.strftime("%H:%M"),
+                            f.strftime("%H:%M"),
+                            t.strftime("%H:%M")
+                        ),
+                    )
+                    .fix("give one start and one end"),
                 ),
                 Some(_) => {}
             }
@@ -357,30 +615,49 @@ pub(super) fn outage_word(cx: &Cx<'_>) -> Vec<Hit> {
         .facts
         .affected
         .iter()
-        .filter(|a| a.in_summary && (crate::facts::impact::people().is_match(&a.noun) || hurt(&a.sentence)))
+        .filter(|a| {
+            a.in_summary && (crate::facts::impact::people().is_match(&a.noun) || hurt(&a.sentence))
+        })
         .filter_map(|a| a.percent.or_else(|| Some(100.0 * a.part? / a.whole?)))
         .collect();
-    let Some(most) = shares.iter().copied().reduce(f64::max) else { return Vec::new() };
+    let Some(most) = shares.iter().copied().reduce(f64::max) else {
+        return Vec::new();
+    };
     if most >= 95.0 {
         return Vec::new();
     }
     let mut out = Vec::new();
-    let word = pattern!(r"(?i)\b(?:total |complete |full |major |site-?wide )?outage\b|\b(?:was|were|went|is|completely|fully) (?:completely |totally |entirely )?down\b(?: for)?");
+    let word = pattern!(
+        r"(?i)\b(?:total |complete |full |major |site-?wide )?outage\b|\b(?:was|were|went|is|completely|fully) (?:completely |totally |entirely )?down\b(?: for)?"
+    );
     for (i, block) in cx.doc.blocks() {
-        let here = cx.doc.title == Some(i) || cx.doc.about[i].any(&[Part::Summary, Part::Impact, Part::Cause, Part::Resolution]) || cx.doc.about[i].is_empty();
+        let here = cx.doc.title == Some(i)
+            || cx.doc.about[i].any(&[Part::Summary, Part::Impact, Part::Cause, Part::Resolution])
+            || cx.doc.about[i].is_empty();
         if !here || block.quoted || block.kind == Kind::Code {
             continue;
         }
         for text in block.texts() {
             if let Some(found) = word.find(&text.plain) {
-                let after = &text.plain[found.end()..crate::source::floor_boundary(&text.plain, found.end() + 24)];
-                let before = &text.plain[crate::source::floor_boundary(&text.plain, found.start().saturating_sub(24))..found.start()];
+                let after = &text.plain
+                    [found.end()..crate::source::floor_boundary(&text.plain, found.end() + 24)];
+                let before = &text.plain[crate::source::floor_boundary(
+                    &text.plain,
+                    found.start().saturating_sub(24),
+                )..found.start()];
                 let other = pattern!(r"(?i)^\s*(?:review|report|to\b|from\b|bridge|channel|page|window|by\b|process|number|id\b)").is_match(after)
                     || pattern!(r"(?i)\b(?:partial|no|not an?|provider'?s?|earlier|previous|past|another|upstream|vendor|partly|scaled|slow\w*|wound|shut|came|brought)\W+$").is_match(before);
                 if !text.is_quoted(found.start()) && !other {
                     out.push(
-                        Hit::new(text.source_range(found.range()), format!("\"{}\", while at most {} % were affected", found.as_str(), trimmed(most)))
-                            .fix("call it a degradation or a partial disruption"),
+                        Hit::new(
+                            text.source_range(found.range()),
+                            format!(
+                                "\"{}\", while at most {} % were affected",
+                                found.as_str(),
+                                trimmed(most)
+                            ),
+                        )
+                        .fix("call it a degradation or a partial disruption"),
                     );
                 }
             }

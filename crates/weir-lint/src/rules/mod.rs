@@ -132,7 +132,9 @@ impl Rule {
 
 /// A rule by its id, in any case.
 pub fn rule(id: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| rule.id.eq_ignore_ascii_case(id.trim()))
+    RULES
+        .iter()
+        .find(|rule| rule.id.eq_ignore_ascii_case(id.trim()))
 }
 
 /// What rules look at.
@@ -166,23 +168,50 @@ pub(crate) struct Hit {
 impl Hit {
     /// The rule is broken here.
     pub(crate) fn new(range: Range<usize>, message: impl Into<String>) -> Self {
-        Self { range, message: message.into(), fix: None, severity: None, asserts: true }
+        Self {
+            range,
+            message: message.into(),
+            fix: None,
+            severity: None,
+            asserts: true,
+        }
     }
 
     /// A question to a person: the rule may be kept.
     pub(crate) fn ask(range: Range<usize>, message: impl Into<String>) -> Self {
-        Self { severity: Some(Severity::Question), asserts: false, ..Self::new(range, message) }
+        Self {
+            severity: Some(Severity::Question),
+            asserts: false,
+            ..Self::new(range, message)
+        }
     }
 
     /// What to do about it, in words.
     pub(crate) fn fix(mut self, says: impl Into<String>) -> Self {
-        self.fix = Some(Fix { says: says.into(), edit: None, safe: false });
+        self.fix = Some(Fix {
+            says: says.into(),
+            edit: None,
+            safe: false,
+        });
         self
     }
 
     /// What to do about it, as a replacement.
-    pub(crate) fn edit(mut self, says: impl Into<String>, range: Range<usize>, text: impl Into<String>, safe: bool) -> Self {
-        self.fix = Some(Fix { says: says.into(), edit: Some(Edit { range, text: text.into() }), safe });
+    pub(crate) fn edit(
+        mut self,
+        says: impl Into<String>,
+        range: Range<usize>,
+        text: impl Into<String>,
+        safe: bool,
+    ) -> Self {
+        self.fix = Some(Fix {
+            says: says.into(),
+            edit: Some(Edit {
+                range,
+                text: text.into(),
+            }),
+            safe,
+        });
         self
     }
 
@@ -194,7 +223,11 @@ impl Hit {
 
 /// Asks every rule of a profile.
 pub(crate) fn run(doc: &Doc<'_>, facts: &Facts, profile: Profile) -> Vec<Finding> {
-    let cx = Cx { doc, facts, profile };
+    let cx = Cx {
+        doc,
+        facts,
+        profile,
+    };
     let mut out = Vec::new();
     for rule in RULES.iter().filter(|rule| rule.in_profile(profile)) {
         let mut hits = (rule.check)(&cx);
@@ -205,7 +238,9 @@ pub(crate) fn run(doc: &Doc<'_>, facts: &Facts, profile: Profile) -> Vec<Finding
         for hit in hits {
             let place = source.place(hit.range.start);
             // Twice the same on one line says it once.
-            if last.as_ref() == Some(&(place.line, hit.message.clone())) || given >= FINDINGS_PER_RULE_MAX {
+            if last.as_ref() == Some(&(place.line, hit.message.clone()))
+                || given >= FINDINGS_PER_RULE_MAX
+            {
                 continue;
             }
             last = Some((place.line, hit.message.clone()));

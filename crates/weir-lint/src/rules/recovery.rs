@@ -1,8 +1,8 @@
 //! IR27, IR30 and IR31: what ended it, how that is known, and what was learnt.
 
 use super::{Cx, Hit};
-use crate::facts::part::Part;
 use crate::facts::Tag;
+use crate::facts::part::Part;
 use crate::words::{duration, pattern};
 
 /// Verbs of intervention, as stems, with others that tell the same deed.
@@ -11,18 +11,42 @@ const DEEDS: &[(&str, &str)] = &[
     ("revert", r"revert\w*|roll\w*|back"),
     ("restart", r"restart\w*|reboot\w*|started again"),
     ("reboot", r"restart\w*|reboot\w*"),
-    ("increas", r"increas\w*|rais\w*|enlarg\w*|resiz\w*|bigger|larger|grow\w*|grew|more|→|->|from \d+ to \d+|bump\w*|doubl\w*|expand\w*|set to|up to"),
-    ("rais", r"increas\w*|rais\w*|enlarg\w*|resiz\w*|bigger|larger|grow\w*|more|→|->|from \d+ to \d+|bump\w*|doubl\w*|set to"),
-    ("enlarg", r"increas\w*|rais\w*|enlarg\w*|resiz\w*|bigger|larger|grow\w*|more|→|->"),
+    (
+        "increas",
+        r"increas\w*|rais\w*|enlarg\w*|resiz\w*|bigger|larger|grow\w*|grew|more|→|->|from \d+ to \d+|bump\w*|doubl\w*|expand\w*|set to|up to",
+    ),
+    (
+        "rais",
+        r"increas\w*|rais\w*|enlarg\w*|resiz\w*|bigger|larger|grow\w*|more|→|->|from \d+ to \d+|bump\w*|doubl\w*|set to",
+    ),
+    (
+        "enlarg",
+        r"increas\w*|rais\w*|enlarg\w*|resiz\w*|bigger|larger|grow\w*|more|→|->",
+    ),
     ("optimi", r"optimi\w*|tun(?:ed|ing)|reuse"),
-    ("fail", r"fail(?:ed)?[ -]?over|failover|promot\w*|takeover|took over"),
+    (
+        "fail",
+        r"fail(?:ed)?[ -]?over|failover|promot\w*|takeover|took over",
+    ),
     ("promot", r"promot\w*|fail(?:ed)?[ -]?over|took over"),
-    ("purg", r"purg\w*|flush\w*|clear\w*|empt\w*|drop\w*|drain\w*"),
+    (
+        "purg",
+        r"purg\w*|flush\w*|clear\w*|empt\w*|drop\w*|drain\w*",
+    ),
     ("flush", r"purg\w*|flush\w*|clear\w*|empt\w*"),
     ("empti", r"empt\w*|purg\w*|flush\w*|clear\w*"),
-    ("disabl", r"disabl\w*|turned off|switched off|off\b|paus\w*|stopp\w*"),
-    ("turn", r"turn\w*|switch\w*|\bset\b|disabl\w*|enabl\w*|\boff\b|\bon\b"),
-    ("switch", r"switch\w*|turn\w*|\bset\b|disabl\w*|enabl\w*|mov\w*"),
+    (
+        "disabl",
+        r"disabl\w*|turned off|switched off|off\b|paus\w*|stopp\w*",
+    ),
+    (
+        "turn",
+        r"turn\w*|switch\w*|\bset\b|disabl\w*|enabl\w*|\boff\b|\bon\b",
+    ),
+    (
+        "switch",
+        r"switch\w*|turn\w*|\bset\b|disabl\w*|enabl\w*|mov\w*",
+    ),
     ("kill", r"kill\w*|terminat\w*|cancel\w*|ended|stopp\w*"),
     ("terminat", r"kill\w*|terminat\w*|cancel\w*|ended|stopp\w*"),
     ("cancel", r"kill\w*|terminat\w*|cancel\w*|ended|stopp\w*"),
@@ -40,31 +64,53 @@ const DEEDS: &[(&str, &str)] = &[
     ("scal", r"scal\w*|add\w*|more"),
     ("creat", r"creat\w*|add\w*|built"),
     ("restor", r"restor\w*|replay\w*|recover\w*|back"),
-    ("stop", r"stopp\w*|paus\w*|disabl\w*|ended|kill\w*|turned off"),
+    (
+        "stop",
+        r"stopp\w*|paus\w*|disabl\w*|ended|kill\w*|turned off",
+    ),
     ("vacuum", r"vacuum\w*"),
     ("renew", r"renew\w*|new|issu\w*|install\w*"),
     ("rotat", r"rotat\w*|new"),
     ("doubl", r"doubl\w*|increas\w*|rais\w*|more|from \d+ to \d+"),
-    ("made", r"increas\w*|rais\w*|enlarg\w*|bigger|larger|made|more|from \d+ to \d+"),
+    (
+        "made",
+        r"increas\w*|rais\w*|enlarg\w*|bigger|larger|made|more|from \d+ to \d+",
+    ),
 ];
 
 pub(super) fn deeds_have_rows(cx: &Cx<'_>) -> Vec<Hit> {
     if cx.facts.rows.is_empty() {
         return Vec::new();
     }
-    let rows: Vec<String> = cx.facts.rows.iter().map(|r| r.line_text.to_lowercase()).collect();
+    let rows: Vec<String> = cx
+        .facts
+        .rows
+        .iter()
+        .map(|r| r.line_text.to_lowercase())
+        .collect();
     let verbs = r"rolled|reverted|restarted|rebooted|increased|raised|enlarged|optimi[sz]ed|promoted|purged|flushed|emptied|disabled|turned (?:off|on)|switched (?:off|on)|killed|terminated|cancell?ed|removed|deleted|replaced|rebuilt|moved|cut|reduced|lowered|patched|throttled|added|scaled|created|restored|stopped|vacuumed|renewed|rotated|doubled|made (?:larger|bigger)";
     let (Ok(passive), Ok(active)) = (
         // "The index was rebuilt", "index was rebuilt and the old machines were replaced".
-        regex::Regex::new(&format!(r"(?i)((?:[\w`'’-]+ ){{1,5}}?)(?:was|were) (?:then |also |temporarily |quickly |both )?({verbs})\b")),
+        regex::Regex::new(&format!(
+            r"(?i)((?:[\w`'’-]+ ){{1,5}}?)(?:was|were) (?:then |also |temporarily |quickly |both )?({verbs})\b"
+        )),
         // "The database team increased the pool and optimized the connection reuse process".
-        regex::Regex::new(&format!(r"(?i)\b(?:we|team|engineers?|on-?call|i|and|then|also|operators?|they) (?:then |also |temporarily )?({verbs}) ((?:[\w`'’-]+ ?){{1,7}})")),
+        regex::Regex::new(&format!(
+            r"(?i)\b(?:we|team|engineers?|on-?call|i|and|then|also|operators?|they) (?:then |also |temporarily )?({verbs}) ((?:[\w`'’-]+ ?){{1,7}})"
+        )),
     ) else {
         return Vec::new();
     };
     let mut out = Vec::new();
-    for (i, block) in cx.doc.about_any(&[Part::Resolution, Part::Recovery, Part::Response]) {
-        if block.quoted || block.table.is_some() || cx.doc.about[i].is(Part::Timeline) || block.kind == crate::tree::Kind::Code {
+    for (i, block) in cx
+        .doc
+        .about_any(&[Part::Resolution, Part::Recovery, Part::Response])
+    {
+        if block.quoted
+            || block.table.is_some()
+            || cx.doc.about[i].is(Part::Timeline)
+            || block.kind == crate::tree::Kind::Code
+        {
             continue;
         }
         let text = &block.text;
@@ -81,14 +127,32 @@ pub(super) fn deeds_have_rows(cx: &Cx<'_>) -> Vec<Hit> {
         for (verb, object, before) in told {
             let Some(verb) = verb else { continue };
             // A sentence with its own clock is a row of its own.
-            if text.is_quoted(verb.start()) || undone(&text.plain, verb.range()) || pattern!(r"\d{1,2}:\d{2}").is_match(sentence(&text.plain, verb.start())) {
+            if text.is_quoted(verb.start())
+                || undone(&text.plain, verb.range())
+                || pattern!(r"\d{1,2}:\d{2}").is_match(sentence(&text.plain, verb.start()))
+            {
                 continue;
             }
-            if !has_row(&rows, &verb.as_str().to_lowercase(), &object.to_lowercase(), before) {
-                let words = verb.as_str().split_whitespace().collect::<Vec<_>>().join(" ");
+            if !has_row(
+                &rows,
+                &verb.as_str().to_lowercase(),
+                &object.to_lowercase(),
+                before,
+            ) {
+                let words = verb
+                    .as_str()
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ");
                 out.push(
-                    Hit::new(text.source_range(verb.range()), format!("\"{words}\" ({}) is told here, but no row of the timeline has it", object.trim()))
-                        .fix("add the row: when, by whom, and what changed after it?"),
+                    Hit::new(
+                        text.source_range(verb.range()),
+                        format!(
+                            "\"{words}\" ({}) is told here, but no row of the timeline has it",
+                            object.trim()
+                        ),
+                    )
+                    .fix("add the row: when, by whom, and what changed after it?"),
                 );
             }
         }
@@ -99,19 +163,34 @@ pub(super) fn deeds_have_rows(cx: &Cx<'_>) -> Vec<Hit> {
 /// Whether a row has the deed: its head noun, or its verb (or one that tells the same) with a word of
 /// its object.
 fn has_row(rows: &[String], verb: &str, object: &str, before: bool) -> bool {
-    let stop = pattern!(r"^(?:the|a|an|its|our|their|all|both|each|of|and|then|it|they|this|that|these|which|old|new|former|whole|more|was|were|to|from|in|on|at|by|two|three|one|once|again|out|up|down|off|back)$");
+    let stop = pattern!(
+        r"^(?:the|a|an|its|our|their|all|both|each|of|and|then|it|they|this|that|these|which|old|new|former|whole|more|was|were|to|from|in|on|at|by|two|three|one|once|again|out|up|down|off|back)$"
+    );
     let cut = pattern!(r"\b(?:of|from|to|in|on|at|by|for|with|so|until|while|because|after|before|until|this|which|that|and)\b").find(object).filter(|_| !before).map_or(object.len(), |m| m.start());
-    let nouns: Vec<&str> = pattern!(r"[a-z_`][\w`-]*").find_iter(&object[..cut.max(usize::from(cut == 0))]).map(|m| m.as_str()).filter(|w| !stop.is_match(w)).collect();
+    let nouns: Vec<&str> = pattern!(r"[a-z_`][\w`-]*")
+        .find_iter(&object[..cut.max(usize::from(cut == 0))])
+        .map(|m| m.as_str())
+        .filter(|w| !stop.is_match(w))
+        .collect();
     let stem = |w: &str| w.trim_matches('`').chars().take(5).collect::<String>();
     let has = |row: &String, noun: &str| row.contains(&stem(noun));
-    let same = DEEDS.iter().find(|(name, _)| verb.starts_with(name)).and_then(|(_, words)| regex::Regex::new(&format!(r"(?:^|\W)(?:{words})")).ok());
+    let same = DEEDS
+        .iter()
+        .find(|(name, _)| verb.starts_with(name))
+        .and_then(|(_, words)| regex::Regex::new(&format!(r"(?:^|\W)(?:{words})")).ok());
     let Some(head) = nouns.last() else {
         // "It was restarted": any row with the verb.
         return same.is_none_or(|same| rows.iter().any(|row| same.is_match(row)));
     };
     rows.iter().any(|row| {
         let verb_there = same.as_ref().is_some_and(|same| same.is_match(row));
-        has(row, head) && head.len() > 3 && !matches!(*head, "size" | "limit" | "process" | "system" | "service" | "servers" | "server") || verb_there && nouns.iter().any(|n| has(row, n))
+        has(row, head)
+            && head.len() > 3
+            && !matches!(
+                *head,
+                "size" | "limit" | "process" | "system" | "service" | "servers" | "server"
+            )
+            || verb_there && nouns.iter().any(|n| has(row, n))
     })
 }
 
@@ -125,7 +204,11 @@ fn undone(text: &str, range: std::ops::Range<usize>) -> bool {
 fn around(text: &str, range: std::ops::Range<usize>) -> (String, String) {
     let start = crate::source::floor_boundary(text, range.start.saturating_sub(48));
     let end = crate::source::floor_boundary(text, range.end + 48);
-    let before = text[start..range.start].rsplit(['.', ';', '\n']).next().unwrap_or_default().to_owned();
+    let before = text[start..range.start]
+        .rsplit(['.', ';', '\n'])
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     (before, text[range.end..end].to_owned())
 }
 
@@ -138,7 +221,18 @@ fn sentence(text: &str, at: usize) -> &str {
 pub(super) fn recovery_measured(cx: &Cx<'_>) -> Vec<Hit> {
     let doc = cx.doc;
     let parts = [Part::Resolution, Part::Recovery, Part::Response];
-    let resolved_rows: String = cx.facts.rows.iter().filter(|r| r.tags.iter().any(|t| matches!(t, Tag::Resolved | Tag::Mitigated))).map(|r| r.line_text.as_str()).collect::<Vec<_>>().join("\n");
+    let resolved_rows: String = cx
+        .facts
+        .rows
+        .iter()
+        .filter(|r| {
+            r.tags
+                .iter()
+                .any(|t| matches!(t, Tag::Resolved | Tag::Mitigated))
+        })
+        .map(|r| r.line_text.as_str())
+        .collect::<Vec<_>>()
+        .join("\n");
     let words = doc.words_about(&parts) + "\n" + &resolved_rows + "\n" + &summary_recovery(cx);
     if words.trim().is_empty() {
         return Vec::new();
@@ -157,14 +251,21 @@ pub(super) fn recovery_measured(cx: &Cx<'_>) -> Vec<Hit> {
     if observed && (watched || threshold) {
         return Vec::new();
     }
-    let row = cx.facts.rows.iter().rfind(|r| r.tags.contains(&Tag::Resolved));
+    let row = cx
+        .facts
+        .rows
+        .iter()
+        .rfind(|r| r.tags.contains(&Tag::Resolved));
     let message = match (observed, watched) {
         (false, _) => "recovery names no metric and value: restored, as seen on what?",
         (true, _) => "recovery names a value, but neither a threshold nor how long it held",
     };
-    let fix = "for example: `error rate below 0.1 % from 17:12 UTC, watched for 60 min without relapse`";
+    let fix =
+        "for example: `error rate below 0.1 % from 17:12 UTC, watched for 60 min without relapse`";
     let mut out = Vec::new();
-    let vague = pattern!(r"(?i)\b(?:back to normal|fully restored|better experience|restored|recovered|returned to normal|gradual(?:ly)? improve\w*|improved|normal again|stabili[sz]ed|resolved)\b");
+    let vague = pattern!(
+        r"(?i)\b(?:back to normal|fully restored|better experience|restored|recovered|returned to normal|gradual(?:ly)? improve\w*|improved|normal again|stabili[sz]ed|resolved)\b"
+    );
     for (i, block) in doc.about_any(&parts) {
         if block.quoted || doc.about[i].is(Part::Timeline) || !out.is_empty() {
             continue;
@@ -196,22 +297,46 @@ fn summary_recovery(cx: &Cx<'_>) -> String {
     let words = cx.doc.words_about(&[Part::Summary, Part::Impact]);
     pattern!(r"[.\n]\s")
         .split(&words)
-        .filter(|s| pattern!(r"(?i)\b(?:recover\w*|restored|back (?:to|under|below)|returned|resolved|again)\b").is_match(s))
+        .filter(|s| {
+            pattern!(
+                r"(?i)\b(?:recover\w*|restored|back (?:to|under|below)|returned|resolved|again)\b"
+            )
+            .is_match(s)
+        })
         .collect::<Vec<_>>()
         .join("\n")
 }
 
 pub(super) fn three_lists(cx: &Cx<'_>) -> Vec<Hit> {
     let facts = cx.facts;
-    let lists = [("went well", !facts.went_well.is_empty()), ("went wrong", !facts.went_wrong.is_empty()), ("got lucky", !facts.lucky.is_empty())];
-    let missing: Vec<&str> = lists.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
+    let lists = [
+        ("went well", !facts.went_well.is_empty()),
+        ("went wrong", !facts.went_wrong.is_empty()),
+        ("got lucky", !facts.lucky.is_empty()),
+    ];
+    let missing: Vec<&str> = lists
+        .iter()
+        .filter(|(_, there)| !there)
+        .map(|(name, _)| *name)
+        .collect();
     let wanted = if cx.strict() { 1 } else { 2 };
     if missing.len() < wanted {
         return Vec::new();
     }
     let place = last_words(cx);
-    vec![Hit::new(place, format!("nothing on what {}", missing.join(", nor on where we ").replace("where we went", "what went").replace("what got lucky", "where we got lucky")))
-        .fix("add three short lists: **Went well**, **Went wrong**, **Where we got lucky**")]
+    vec![
+        Hit::new(
+            place,
+            format!(
+                "nothing on what {}",
+                missing
+                    .join(", nor on where we ")
+                    .replace("where we went", "what went")
+                    .replace("what got lucky", "where we got lucky")
+            ),
+        )
+        .fix("add three short lists: **Went well**, **Went wrong**, **Where we got lucky**"),
+    ]
 }
 
 /// The lessons' heading; else the last passage, which usually sums up instead.
@@ -226,6 +351,9 @@ fn last_words(cx: &Cx<'_>) -> std::ops::Range<usize> {
         .iter()
         .rev()
         .find(|b| matches!(b.kind, crate::tree::Kind::Para))
-        .filter(|b| pattern!(r"(?i)\b(?:conclusion|to sum up|summary|highlight\w*|overall)\b").is_match(&b.text.plain))
+        .filter(|b| {
+            pattern!(r"(?i)\b(?:conclusion|to sum up|summary|highlight\w*|overall)\b")
+                .is_match(&b.text.plain)
+        })
         .map_or_else(|| cx.doc.place_of(&[Part::Actions]), |b| b.range.clone())
 }

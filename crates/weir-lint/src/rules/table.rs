@@ -1,6 +1,9 @@
 //! Every rule, declared once.
 
-use super::{Checked, Rule, actions, cause, clocks, detection, domain, impact, language, parts, recovery, timeline, title};
+use super::{
+    Checked, Rule, actions, cause, clocks, detection, domain, impact, language, parts, recovery,
+    timeline, title,
+};
 use crate::finding::Severity::{Error, Question, Warning};
 
 use Checked::{Telemetry, Text, TextOrJudgement, TextOrTelemetry};

@@ -14,22 +14,37 @@ fn place(cx: &Cx<'_>) -> Range<usize> {
 pub(super) fn rows_in_order(cx: &Cx<'_>) -> Vec<Hit> {
     let rows = &cx.facts.rows;
     let mut out = Vec::new();
-    for row in rows.iter().filter(|row| row.stamp.is_none() && row.at.is_none()) {
+    for row in rows
+        .iter()
+        .filter(|row| row.stamp.is_none() && row.at.is_none())
+    {
         // A paragraph of introduction is no row; an item or a table's row is.
         if row.says.ends_with(':') || row.says.split_whitespace().count() < 3 {
             continue;
         }
-        out.push(Hit::new(row.range.clone(), "this row of the timeline has no time").fix("begin it with its UTC time"));
+        out.push(
+            Hit::new(row.range.clone(), "this row of the timeline has no time")
+                .fix("begin it with its UTC time"),
+        );
     }
     let stamped: Vec<&Row> = rows.iter().filter(|row| row.stamp.is_some()).collect();
     if let Some(first) = stamped.first() {
         if !first.has_date {
             out.push(
-                Hit::new(first.stamp_range.clone(), "the rows have no date, and neither has the report")
-                    .fix("write the date once above the rows: `Timeline, 2026-01-31 (UTC)`"),
+                Hit::new(
+                    first.stamp_range.clone(),
+                    "the rows have no date, and neither has the report",
+                )
+                .fix("write the date once above the rows: `Timeline, 2026-01-31 (UTC)`"),
             );
-        } else if cx.strict() && !stamped.iter().any(|row| row.own_date) && cx.facts.clocks.started.as_ref().is_none_or(|c| !c.has_date) {
-            out.push(Hit::new(first.stamp_range.clone(), "the rows have no date").fix("write the date on the first row"));
+        } else if cx.strict()
+            && !stamped.iter().any(|row| row.own_date)
+            && cx.facts.clocks.started.as_ref().is_none_or(|c| !c.has_date)
+        {
+            out.push(
+                Hit::new(first.stamp_range.clone(), "the rows have no date")
+                    .fix("write the date on the first row"),
+            );
         }
     }
     for pair in stamped.windows(2) {
@@ -39,25 +54,51 @@ pub(super) fn rows_in_order(cx: &Cx<'_>) -> Vec<Hit> {
             if apart.is_negative() {
                 let years = apart.as_secs().abs() > 300 * 86_400;
                 let message = if years {
-                    format!("this row lies {} before the one above: is the year right?", duration_words(apart))
+                    format!(
+                        "this row lies {} before the one above: is the year right?",
+                        duration_words(apart)
+                    )
                 } else {
-                    format!("this row is earlier than the one above it, by {}", duration_words(apart))
+                    format!(
+                        "this row is earlier than the one above it, by {}",
+                        duration_words(apart)
+                    )
                 };
-                out.push(Hit::new(now.stamp_range.clone(), message).fix("put the rows in the order of time, or correct the stamp"));
+                out.push(
+                    Hit::new(now.stamp_range.clone(), message)
+                        .fix("put the rows in the order of time, or correct the stamp"),
+                );
             } else if apart.as_secs() > 300 * 86_400 {
-                out.push(Hit::new(now.stamp_range.clone(), format!("this row lies {} after the one above: is the year right?", duration_words(apart))).fix("correct the year"));
+                out.push(
+                    Hit::new(
+                        now.stamp_range.clone(),
+                        format!(
+                            "this row lies {} after the one above: is the year right?",
+                            duration_words(apart)
+                        ),
+                    )
+                    .fix("correct the year"),
+                );
             } else if crossed(before, now) && !now.own_date {
                 out.push(
-                    Hit::new(now.stamp_range.clone(), "the rows cross midnight here, and this one carries no date")
-                        .fix(format!("write the date: {}", b.strftime("%Y-%m-%d %H:%M"))),
+                    Hit::new(
+                        now.stamp_range.clone(),
+                        "the rows cross midnight here, and this one carries no date",
+                    )
+                    .fix(format!("write the date: {}", b.strftime("%Y-%m-%d %H:%M"))),
                 );
             }
         } else if let (Some(a), Some(b)) = (time(before), time(now)) {
             if b < a && !now.own_date {
-                out.push(Hit::new(now.stamp_range.clone(), "this row is earlier than the one above it, and carries no date").fix("put the rows in the order of time, or write the date"));
+                out.push(
+                    Hit::new(
+                        now.stamp_range.clone(),
+                        "this row is earlier than the one above it, and carries no date",
+                    )
+                    .fix("put the rows in the order of time, or write the date"),
+                );
             }
         }
-        
     }
     order_of_tags(cx, &mut out);
     out
@@ -84,7 +125,16 @@ fn order_of_tags(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     if let (Some(start), Some(end)) = (&clocks.started, &clocks.ended) {
         if let (Some(a), Some(b)) = (start.at, end.at) {
             if b < a {
-                out.push(Hit::new(end.range.clone(), format!("the end lies {} before the start", duration_words(b.duration_since(a)))).fix("correct the date or the zone of one of them"));
+                out.push(
+                    Hit::new(
+                        end.range.clone(),
+                        format!(
+                            "the end lies {} before the start",
+                            duration_words(b.duration_since(a))
+                        ),
+                    )
+                    .fix("correct the date or the zone of one of them"),
+                );
             }
         }
     }
@@ -95,16 +145,30 @@ pub(super) fn wanted_rows(cx: &Cx<'_>) -> Vec<Hit> {
     if rows.is_empty() {
         return Vec::new();
     }
-    let mut wanted = vec![Tag::Impact, Tag::Detected, Tag::Acked, Tag::Identified, Tag::Mitigated, Tag::Resolved];
+    let mut wanted = vec![
+        Tag::Impact,
+        Tag::Detected,
+        Tag::Acked,
+        Tag::Identified,
+        Tag::Mitigated,
+        Tag::Resolved,
+    ];
     if cx.strict() {
         wanted.insert(0, Tag::Trigger);
         wanted.push(Tag::Update);
     }
-    let missing: Vec<Tag> = wanted.into_iter().filter(|tag| !rows.iter().any(|row| row.tags.contains(tag))).collect();
+    let missing: Vec<Tag> = wanted
+        .into_iter()
+        .filter(|tag| !rows.iter().any(|row| row.tags.contains(tag)))
+        .collect();
     if missing.is_empty() {
         return Vec::new();
     }
-    let words = missing.iter().map(|t| t.word()).collect::<Vec<_>>().join(", ");
+    let words = missing
+        .iter()
+        .map(|t| t.word())
+        .collect::<Vec<_>>()
+        .join(", ");
     let hit = |range: Range<usize>| {
         Hit::new(range, format!("the timeline has no row for: {words}"))
             .fix("add the rows, each with its time and how it is known; where something didn't happen, say so")
@@ -116,7 +180,9 @@ pub(super) fn wanted_rows(cx: &Cx<'_>) -> Vec<Hit> {
         Tag::Mitigated | Tag::Resolved | Tag::Update => rows.last(),
         _ => None,
     };
-    vec![hit(after.map_or_else(|| place(cx), |row| row.stamp_range.clone()))]
+    vec![hit(
+        after.map_or_else(|| place(cx), |row| row.stamp_range.clone())
+    )]
 }
 
 /// Where the impact began and ended, as rows.
@@ -130,12 +196,22 @@ fn span(rows: &[Row]) -> (usize, usize) {
         .iter()
         .position(|r| r.tags.contains(&Tag::Resolved) && r.order > rows[first].order)
         .unwrap_or(rows.len().saturating_sub(1));
-    let last = rows.iter().rposition(|r| r.tags.contains(&Tag::Resolved)).filter(|l| *l >= last).map_or(last, |_| last);
+    let last = rows
+        .iter()
+        .rposition(|r| r.tags.contains(&Tag::Resolved))
+        .filter(|l| *l >= last)
+        .map_or(last, |_| last);
     (first, last)
 }
 
 pub(super) fn gaps(cx: &Cx<'_>) -> Vec<Hit> {
-    let rows: Vec<Row> = cx.facts.rows.iter().filter(|r| r.order.is_some()).cloned().collect();
+    let rows: Vec<Row> = cx
+        .facts
+        .rows
+        .iter()
+        .filter(|r| r.order.is_some())
+        .cloned()
+        .collect();
     if rows.len() < 2 {
         return Vec::new();
     }
@@ -143,14 +219,30 @@ pub(super) fn gaps(cx: &Cx<'_>) -> Vec<Hit> {
     let length = cx
         .facts
         .computed_duration()
-        .or_else(|| std::time::Duration::try_from(rows[last].order?.duration_since(rows[first].order?)).ok())
+        .or_else(|| {
+            std::time::Duration::try_from(rows[last].order?.duration_since(rows[first].order?)).ok()
+        })
         .unwrap_or_default();
     let limit = (length.as_secs_f64() * 0.15).max(1800.0);
-    let explained = cx.doc.words_about(&[Part::Timeline, Part::Response, Part::Resolution, Part::Recovery, Part::Detection, Part::Cause, Part::Factors, Part::FalseLeads, Part::WentWrong, Part::Lessons, Part::Summary]);
+    let explained = cx.doc.words_about(&[
+        Part::Timeline,
+        Part::Response,
+        Part::Resolution,
+        Part::Recovery,
+        Part::Detection,
+        Part::Cause,
+        Part::Factors,
+        Part::FalseLeads,
+        Part::WentWrong,
+        Part::Lessons,
+        Part::Summary,
+    ]);
     let mut out = Vec::new();
     for n in first..last.min(rows.len() - 1) {
         let (a, b) = (&rows[n], &rows[n + 1]);
-        let (Some(from), Some(to)) = (a.order, b.order) else { continue };
+        let (Some(from), Some(to)) = (a.order, b.order) else {
+            continue;
+        };
         let gap = to.duration_since(from);
         if gap.as_secs_f64() <= limit {
             continue;
@@ -164,15 +256,29 @@ pub(super) fn gaps(cx: &Cx<'_>) -> Vec<Hit> {
         }
         let words = duration::say(gap.unsigned_abs());
         out.push(
-            Hit::new(b.stamp_range.clone(), format!("{words} between {} and {} without a word on what was done", clock(a), clock(b)))
-                .fix(format!("say what happened from {} to {}, and what would have cut it in half", clock(a), clock(b))),
+            Hit::new(
+                b.stamp_range.clone(),
+                format!(
+                    "{words} between {} and {} without a word on what was done",
+                    clock(a),
+                    clock(b)
+                ),
+            )
+            .fix(format!(
+                "say what happened from {} to {}, and what would have cut it in half",
+                clock(a),
+                clock(b)
+            )),
         );
     }
     out
 }
 
 fn clock(row: &Row) -> String {
-    row.stamp.as_ref().and_then(|s| s.time).map_or_else(String::new, |t| t.strftime("%H:%M").to_string())
+    row.stamp
+        .as_ref()
+        .and_then(|s| s.time)
+        .map_or_else(String::new, |t| t.strftime("%H:%M").to_string())
 }
 
 /// A row that says what goes on after it.
@@ -187,8 +293,12 @@ fn waited(words: &str) -> bool {
 
 /// The interval is spoken of elsewhere: by its times, or by its length.
 fn named(words: &str, a: &Row, b: &Row, gap: jiff::SignedDuration) -> bool {
-    let (Some(from), Some(to)) = (time(a), time(b)) else { return false };
-    let same = |x: jiff::civil::Time, y: jiff::civil::Time| x.hour() == y.hour() && x.minute() == y.minute();
+    let (Some(from), Some(to)) = (time(a), time(b)) else {
+        return false;
+    };
+    let same = |x: jiff::civil::Time, y: jiff::civil::Time| {
+        x.hour() == y.hour() && x.minute() == y.minute()
+    };
     let length = gap.unsigned_abs();
     words.lines().any(|line| {
         pattern!(r"[.;] ").split(line).any(|sentence| {
@@ -204,21 +314,44 @@ fn named(words: &str, a: &Row, b: &Row, gap: jiff::SignedDuration) -> bool {
 }
 
 pub(super) fn quarter_hours(cx: &Cx<'_>) -> Vec<Hit> {
-    let times: Vec<_> = cx.facts.rows.iter().filter_map(|row| row.stamp.as_ref()).filter_map(|s| Some((s.time?, s.has_seconds))).collect();
-    let round = |(time, seconds): &(jiff::civil::Time, bool)| time.minute() % 15 == 0 && (!seconds || time.second() == 0);
+    let times: Vec<_> = cx
+        .facts
+        .rows
+        .iter()
+        .filter_map(|row| row.stamp.as_ref())
+        .filter_map(|s| Some((s.time?, s.has_seconds)))
+        .collect();
+    let round = |(time, seconds): &(jiff::civil::Time, bool)| {
+        time.minute() % 15 == 0 && (!seconds || time.second() == 0)
+    };
     if times.len() < 5 || !times.iter().all(round) {
         return Vec::new();
     }
     let n = times.len();
-    let at = cx.facts.rows.iter().find(|r| r.stamp.is_some()).map_or_else(|| place(cx), |r| r.stamp_range.clone());
+    let at = cx
+        .facts
+        .rows
+        .iter()
+        .find(|r| r.stamp.is_some())
+        .map_or_else(|| place(cx), |r| r.stamp_range.clone());
     vec![
-        Hit::new(at, format!("{n} of {n} times lie on a quarter of an hour: were they put together from memory?"))
-            .fix("take the times from logs, alerts, chat and deploy records"),
+        Hit::new(
+            at,
+            format!(
+                "{n} of {n} times lie on a quarter of an hour: were they put together from memory?"
+            ),
+        )
+        .fix("take the times from logs, alerts, chat and deploy records"),
     ]
 }
 
 pub(super) fn evidence(cx: &Cx<'_>) -> Vec<Hit> {
-    let rows: Vec<&Row> = cx.facts.rows.iter().filter(|r| r.stamp.is_some() || r.at.is_some()).collect();
+    let rows: Vec<&Row> = cx
+        .facts
+        .rows
+        .iter()
+        .filter(|r| r.stamp.is_some() || r.at.is_some())
+        .collect();
     if rows.is_empty() {
         return Vec::new();
     }
@@ -232,18 +365,36 @@ pub(super) fn evidence(cx: &Cx<'_>) -> Vec<Hit> {
         let at = rows[0].stamp_range.clone();
         let at = if at.is_empty() { place(cx) } else { at };
         out.push(
-            Hit::new(at, format!("0 of {n} rows lead to evidence: no link, graph, log, query or ticket"))
-                .fix("give each row its source: a graph, a log line, a query, a message"),
+            Hit::new(
+                at,
+                format!("0 of {n} rows lead to evidence: no link, graph, log, query or ticket"),
+            )
+            .fix("give each row its source: a graph, a log line, a query, a message"),
         );
     } else if !whole && with < n && cx.strict() {
-        let first = rows.iter().find(|r| r.evidence.is_empty()).map_or_else(|| place(cx), |r| r.range.clone());
-        out.push(Hit::new(first, format!("{} of {n} rows lead to no evidence", n - with)).fix("give each row its source"));
+        let first = rows
+            .iter()
+            .find(|r| r.evidence.is_empty())
+            .map_or_else(|| place(cx), |r| r.range.clone());
+        out.push(
+            Hit::new(
+                first,
+                format!("{} of {n} rows lead to no evidence", n - with),
+            )
+            .fix("give each row its source"),
+        );
     }
     if cx.strict() {
         let impact = rows.iter().position(|r| r.tags.contains(&Tag::Impact));
         let lead = rows.iter().position(|r| r.tags.contains(&Tag::Trigger));
         if impact == Some(0) && lead.is_none_or(|l| l > 0) {
-            out.push(Hit::new(rows[0].range.clone(), "the timeline begins with the impact: what came before it?").fix("begin with the trigger, or with the last change before the onset"));
+            out.push(
+                Hit::new(
+                    rows[0].range.clone(),
+                    "the timeline begins with the impact: what came before it?",
+                )
+                .fix("begin with the trigger, or with the last change before the onset"),
+            );
         }
     }
     out
@@ -257,8 +408,15 @@ fn noticed(words: &str) -> bool {
 pub(super) fn measured_onset(cx: &Cx<'_>) -> Vec<Hit> {
     let rows = &cx.facts.rows;
     // The first row that isn't only the trigger.
-    let onset = rows.iter().position(|r| r.tags.iter().any(|t| !matches!(t, Tag::Trigger | Tag::Update)) || r.tags.is_empty() && noticed(&r.line_text));
-    let Some(first) = onset.map(|n| &rows[n]) else { return Vec::new() };
+    let onset = rows.iter().position(|r| {
+        r.tags
+            .iter()
+            .any(|t| !matches!(t, Tag::Trigger | Tag::Update))
+            || r.tags.is_empty() && noticed(&r.line_text)
+    });
+    let Some(first) = onset.map(|n| &rows[n]) else {
+        return Vec::new();
+    };
     let lower = first.line_text.to_lowercase();
     if !noticed(&lower) {
         return Vec::new();
@@ -270,7 +428,15 @@ pub(super) fn measured_onset(cx: &Cx<'_>) -> Vec<Hit> {
     let anywhere = pattern!(r"(?i)\bfirst (?:failed|failing|failure|slow|delayed|bad|error\w*|5\d\d|time[d-]?[ -]?out|timeout|rejected|affected|lost|duplicate\w*|wrong|stale|missing|late)\b[^.|\n]{0,100}\d{1,2}:\d{2}|\d{1,2}:\d{2}[^.|\n]{0,80}\bfirst (?:failed|failing|failure|slow|delayed|bad|error\w*|5\d\d|time[d-]?[ -]?out|timeout|rejected|affected|lost|duplicate\w*|wrong|stale|missing|late)\b|\b(?:onset|impact start(?:ed|s)?|start of (?:the )?impact|impact began|began|started|starts|begins)\b[^.|\n]{0,80}\b(?:measured|according to|per the|in the (?:\w+ )?(?:log|metrics|graph)|from the (?:\w+ )?(?:logs?|metrics|graph)|by the (?:\w+ )?(?:log|metrics|table|graph))\b|\b(?:metrics?|graphs?|logs?|dashboards?|data|histograms?)\b[^.|\n]{0,60}\b(?:shows?|place|put|give)\b[^.|\n]{0,60}\b(?:onset|start|began|beginning|rise|first|since|from)\b[^.|\n]{0,40}\d{1,2}:\d{2}|\bmeasured onset\b").is_match(&all);
     let start = cx.facts.clocks.started.as_ref().and_then(|c| c.at);
     let earlier = match (start, first.at) {
-        (Some(start), Some(row)) => start < row && cx.facts.clocks.started.as_ref().is_some_and(|c| c.line != first.line),
+        (Some(start), Some(row)) => {
+            start < row
+                && cx
+                    .facts
+                    .clocks
+                    .started
+                    .as_ref()
+                    .is_some_and(|c| c.line != first.line)
+        }
         _ => false,
     };
     if measured_row || anywhere || earlier {

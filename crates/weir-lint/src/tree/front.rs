@@ -76,7 +76,9 @@ fn field(line: &str, range: Range<usize>, fields: &mut Vec<FrontField>) {
     let key = content[..colon].trim().trim_matches(['"', '\'']);
     let plausible = !key.is_empty()
         && key.len() <= 60
-        && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '/'));
+        && key
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '/'));
     if !plausible {
         return;
     }
@@ -84,7 +86,11 @@ fn field(line: &str, range: Range<usize>, fields: &mut Vec<FrontField>) {
     let mut text = Text::default();
     push_scalar(&mut text, value, range.start + indent + colon + 1);
     text.settle();
-    fields.push(FrontField { key: key.to_owned(), value: text, range });
+    fields.push(FrontField {
+        key: key.to_owned(),
+        value: text,
+        range,
+    });
 }
 
 /// A scalar without its quotes and trailing comment; `[a, b]` without its brackets.
@@ -123,7 +129,16 @@ mod tests {
             .iter()
             .map(|f| format!("{}={}", f.key, f.value.plain))
             .collect();
-        assert_eq!(all, ["id=INC-7", "title=a: b", "authors=\"x\", y", "none=", "list=p, q"]);
+        assert_eq!(
+            all,
+            [
+                "id=INC-7",
+                "title=a: b",
+                "authors=\"x\", y",
+                "none=",
+                "list=p, q"
+            ]
+        );
         assert_eq!(&text[body..], "# T\n");
         assert_eq!(&text[fields[1].value.whole()], "a: b");
     }

@@ -10,13 +10,81 @@ use std::ops::Range;
 use super::{Block, Collector, Form, Kind, Link, Row, Table, Text, Tree};
 
 const KNOWN: &[&str] = &[
-    "a", "abbr", "article", "aside", "b", "blockquote", "body", "br", "caption", "cite", "code",
-    "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption",
-    "figure", "font", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hr", "html",
-    "i", "img", "input", "ins", "kbd", "li", "link", "main", "mark", "meta", "nav", "ol", "p",
-    "pre", "q", "s", "samp", "script", "section", "small", "span", "strong", "style", "sub",
-    "summary", "sup", "svg", "table", "tbody", "td", "tfoot", "th", "thead", "time", "title", "tr",
-    "tt", "u", "ul", "var",
+    "a",
+    "abbr",
+    "article",
+    "aside",
+    "b",
+    "blockquote",
+    "body",
+    "br",
+    "caption",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "dd",
+    "del",
+    "details",
+    "dfn",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "figcaption",
+    "figure",
+    "font",
+    "footer",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "head",
+    "header",
+    "hr",
+    "html",
+    "i",
+    "img",
+    "input",
+    "ins",
+    "kbd",
+    "li",
+    "link",
+    "main",
+    "mark",
+    "meta",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "q",
+    "s",
+    "samp",
+    "script",
+    "section",
+    "small",
+    "span",
+    "strong",
+    "style",
+    "sub",
+    "summary",
+    "sup",
+    "svg",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "time",
+    "title",
+    "tr",
+    "tt",
+    "u",
+    "ul",
+    "var",
 ];
 
 /// Elements whose words are not the report's.
@@ -31,10 +99,23 @@ pub(super) fn looks_like_html(text: &str) -> bool {
         };
         rest = rest[end + 3..].trim_start();
     }
-    let head: String = rest.chars().take(15).collect::<String>().to_ascii_lowercase();
-    ["<!doctype html", "<html", "<head", "<body", "<article", "<h1", "<main", "<?xml"]
-        .iter()
-        .any(|tag| head.starts_with(tag))
+    let head: String = rest
+        .chars()
+        .take(15)
+        .collect::<String>()
+        .to_ascii_lowercase();
+    [
+        "<!doctype html",
+        "<html",
+        "<head",
+        "<body",
+        "<article",
+        "<h1",
+        "<main",
+        "<?xml",
+    ]
+    .iter()
+    .any(|tag| head.starts_with(tag))
 }
 
 /// Whether a tag is markup that we know rather than a placeholder in angle brackets.
@@ -122,7 +203,10 @@ impl Reader<'_, '_> {
             self.out.tree.comments.push(at..stop);
             return stop;
         }
-        if rest.starts_with('<') && rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?')) {
+        if rest.starts_with('<')
+            && rest[1..]
+                .starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
+        {
             let stop = tag_end(rest).map_or(end, |i| at + i);
             return self.tag(&self.source[at..stop], at, stop, end);
         }
@@ -216,7 +300,10 @@ impl Reader<'_, '_> {
             "img" => {
                 let at_plain = self.text.plain.len();
                 if let Some(to) = attribute(tag, "src") {
-                    self.text.links.push(Link { range: at_plain..at_plain, to });
+                    self.text.links.push(Link {
+                        range: at_plain..at_plain,
+                        to,
+                    });
                 }
             }
             _ if !KNOWN.contains(&name.as_str()) => {
@@ -225,8 +312,8 @@ impl Reader<'_, '_> {
                     self.words(tag, at..stop);
                 }
             }
-            "span" | "em" | "i" | "u" | "s" | "small" | "sub" | "sup" | "mark" | "abbr" | "time"
-            | "font" | "del" | "ins" | "dfn" | "cite" | "q" | "var" | "input" => {}
+            "span" | "em" | "i" | "u" | "s" | "small" | "sub" | "sup" | "mark" | "abbr"
+            | "time" | "font" | "del" | "ins" | "dfn" | "cite" | "q" | "var" | "input" => {}
             _ => self.block_tag(&name, closing, at, stop),
         }
         stop
@@ -245,7 +332,10 @@ impl Reader<'_, '_> {
             "tr" if self.table.is_some() => {
                 if !closing {
                     if let Some((table, _)) = &mut self.table {
-                        table.rows.push(Row { cells: Vec::new(), range: at..stop });
+                        table.rows.push(Row {
+                            cells: Vec::new(),
+                            range: at..stop,
+                        });
                     }
                 }
                 return;
@@ -293,7 +383,10 @@ impl Reader<'_, '_> {
 
     fn end_link(&mut self) {
         if let Some((start, to)) = self.link.take() {
-            self.text.links.push(Link { range: start..self.text.plain.len(), to });
+            self.text.links.push(Link {
+                range: start..self.text.plain.len(),
+                to,
+            });
         }
     }
 
@@ -348,8 +441,14 @@ impl Reader<'_, '_> {
                 self.out.tree.page_title.get_or_insert(text);
                 return;
             }
-            Context::Head(level) => Kind::Head { level, form: Form::Heading },
-            Context::Term => Kind::Head { level: 0, form: Form::Label },
+            Context::Head(level) => Kind::Head {
+                level,
+                form: Form::Heading,
+            },
+            Context::Term => Kind::Head {
+                level: 0,
+                form: Form::Label,
+            },
             Context::Item => Kind::Item {
                 depth: u8::try_from(self.lists.len()).unwrap_or(u8::MAX).max(1),
                 ordered: self.lists.last().copied().unwrap_or(false),
@@ -358,7 +457,8 @@ impl Reader<'_, '_> {
             Context::Para => Kind::Para,
         };
         self.context = Context::Para;
-        self.out.push(Block::new(kind, text, range), self.quotes > 0);
+        self.out
+            .push(Block::new(kind, text, range), self.quotes > 0);
     }
 }
 
@@ -390,7 +490,8 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
 
 fn find_ignoring_case(text: &str, what: &str) -> Option<usize> {
     let (text, what) = (text.as_bytes(), what.as_bytes());
-    text.windows(what.len()).position(|w| w.eq_ignore_ascii_case(what))
+    text.windows(what.len())
+        .position(|w| w.eq_ignore_ascii_case(what))
 }
 
 /// The character of an entity at the start, and its length in the source.
@@ -458,7 +559,13 @@ mod tests {
 
     #[test]
     fn broken_markup_is_read_to_its_end() {
-        for page in ["<html><p", "<html><a href=\"x>y", "<html>&#xffffffff;&bogus", "<html><table><td>x", "<html><!--"] {
+        for page in [
+            "<html><p",
+            "<html><a href=\"x>y",
+            "<html>&#xffffffff;&bogus",
+            "<html><table><td>x",
+            "<html><!--",
+        ] {
             read(page);
         }
     }

@@ -9,7 +9,10 @@ use super::{Block, Collector, Form, Kind, Link, Row, Table, Text, Tree, front, h
 /// Reads a Markdown text.
 pub(super) fn read(source: &str) -> Tree {
     let (front, body) = front::read(source);
-    let mut reader = Reader { source, ..Reader::default() };
+    let mut reader = Reader {
+        source,
+        ..Reader::default()
+    };
     reader.out.tree.front = front;
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_TASKLISTS
@@ -58,7 +61,9 @@ impl Reader<'_> {
                 self.text.push(&words, from);
                 self.text.code.push(at..self.text.plain.len());
             }
-            Event::SoftBreak | Event::HardBreak => self.text.push("\n", range.start..range.start + 1),
+            Event::SoftBreak | Event::HardBreak => {
+                self.text.push("\n", range.start..range.start + 1)
+            }
             Event::InlineHtml(tag) => self.inline_html(&tag, range),
             Event::Html(_) => {
                 let whole = self.in_html.get_or_insert_with(|| range.clone());
@@ -130,11 +135,17 @@ impl Reader<'_> {
                 self.table = Some(Table::default());
                 self.range = range;
             }
-            Tag::TableHead | Tag::TableRow => self.row = Row { cells: Vec::new(), range },
+            Tag::TableHead | Tag::TableRow => {
+                self.row = Row {
+                    cells: Vec::new(),
+                    range,
+                }
+            }
             Tag::TableCell => self.text = Text::default(),
             Tag::Strong => self.strong.push(self.text.plain.len()),
             Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => {
-                self.links.push((self.text.plain.len(), dest_url.into_string()));
+                self.links
+                    .push((self.text.plain.len(), dest_url.into_string()));
             }
             Tag::DefinitionListTitle => {
                 self.flush(None);
@@ -152,7 +163,10 @@ impl Reader<'_> {
     fn end(&mut self, tag: TagEnd, range: Range<usize>) {
         match tag {
             TagEnd::Heading(level) => {
-                self.flush(Some(Kind::Head { level: rank(level), form: Form::Heading }));
+                self.flush(Some(Kind::Head {
+                    level: rank(level),
+                    form: Form::Heading,
+                }));
             }
             TagEnd::CodeBlock => {
                 self.flush(Some(Kind::Code));
@@ -175,7 +189,10 @@ impl Reader<'_> {
             }
             TagEnd::HtmlBlock => self.html_block(),
             TagEnd::DefinitionListTitle => {
-                self.flush(Some(Kind::Head { level: 0, form: Form::Label }));
+                self.flush(Some(Kind::Head {
+                    level: 0,
+                    form: Form::Label,
+                }));
                 self.term = false;
             }
             TagEnd::Strong => {
@@ -185,7 +202,10 @@ impl Reader<'_> {
             }
             TagEnd::Link | TagEnd::Image => {
                 if let Some((start, to)) = self.links.pop() {
-                    self.text.links.push(Link { range: start..self.text.plain.len(), to });
+                    self.text.links.push(Link {
+                        range: start..self.text.plain.len(),
+                        to,
+                    });
                 }
             }
             TagEnd::TableCell => {
@@ -232,12 +252,20 @@ impl Reader<'_> {
         }
         let kind = kind.unwrap_or(match self.item.take() {
             _ if self.code => Kind::Code,
-            Some((depth, ordered, task)) => Kind::Item { depth, ordered, task },
+            Some((depth, ordered, task)) => Kind::Item {
+                depth,
+                ordered,
+                task,
+            },
             None => Kind::Para,
         });
         let range = text.whole();
-        let range = range.start.min(self.range.start.max(range.start.saturating_sub(12)))..range.end;
-        self.out.push(Block::new(kind, text, range), self.quotes > 0);
+        let range = range
+            .start
+            .min(self.range.start.max(range.start.saturating_sub(12)))
+            ..range.end;
+        self.out
+            .push(Block::new(kind, text, range), self.quotes > 0);
     }
 }
 

@@ -106,7 +106,14 @@ impl Block {
             Kind::Item { depth, .. } => depth,
             _ => 0,
         };
-        Self { kind, text, range, quoted: false, table: None, item_depth }
+        Self {
+            kind,
+            text,
+            range,
+            quoted: false,
+            table: None,
+            item_depth,
+        }
     }
 
     /// Whether it begins a section.

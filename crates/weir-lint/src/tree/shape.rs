@@ -12,7 +12,15 @@ use crate::facts::part::{Part, Parts, classify};
 use crate::words::clock;
 
 /// What may follow under the heading of the actions.
-const AFTER_ACTIONS: &[Part] = &[Part::Lessons, Part::WentWell, Part::WentWrong, Part::Lucky, Part::Questions, Part::Evidence, Part::Glossary];
+const AFTER_ACTIONS: &[Part] = &[
+    Part::Lessons,
+    Part::WentWell,
+    Part::WentWrong,
+    Part::Lucky,
+    Part::Questions,
+    Part::Evidence,
+    Part::Glossary,
+];
 
 /// Depth of a bold or bare pseudo-heading below the heading it stands under.
 const PSEUDO: u8 = 5;
@@ -24,7 +32,11 @@ pub(super) fn shape(tree: &mut Tree) {
     let mut out = Vec::with_capacity(blocks.len());
     let mut heading = Parts::default();
     for block in blocks {
-        if let Kind::Head { form: Form::Heading, .. } = block.kind {
+        if let Kind::Head {
+            form: Form::Heading,
+            ..
+        } = block.kind
+        {
             heading = classify(&block.text.plain);
         }
         match block.kind {
@@ -37,7 +49,12 @@ pub(super) fn shape(tree: &mut Tree) {
     for block in &mut out {
         if block.kind != Kind::Code {
             block.text.unbreak();
-            for cell in block.table.iter_mut().flat_map(|t| std::iter::once(&mut t.head).chain(&mut t.rows)).flat_map(|r| &mut r.cells) {
+            for cell in block
+                .table
+                .iter_mut()
+                .flat_map(|t| std::iter::once(&mut t.head).chain(&mut t.rows))
+                .flat_map(|r| &mut r.cells)
+            {
                 cell.unbreak();
             }
         }
@@ -57,7 +74,8 @@ fn begins(line: &Text) -> bool {
         return true;
     }
     static LABELLED: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^(?:[A-Z][\w/&’'()-]*)(?: [\w/&’'()-]+){0,5}:(?:\s|$)").expect("a fixed pattern")
+        Regex::new(r"^(?:[A-Z][\w/&’'()-]*)(?: [\w/&’'()-]+){0,5}:(?:\s|$)")
+            .expect("a fixed pattern")
     });
     LABELLED.is_match(&line.plain) || line.plain.starts_with(BOXES)
 }
@@ -86,7 +104,11 @@ fn split_lines(block: Block, heading: Parts, out: &mut Vec<Block>) {
         let kind = match text.plain.chars().next() {
             Some(mark) if BOXES.contains(&mark) => {
                 let task = Some(mark == '☑').filter(|_| mark != '•');
-                Kind::Item { depth: 1, ordered: false, task }
+                Kind::Item {
+                    depth: 1,
+                    ordered: false,
+                    task,
+                }
             }
             _ => Kind::Para,
         };
@@ -100,7 +122,9 @@ fn label(block: Block, heading: Parts, out: &mut Vec<Block>) {
     let found = leading_label(&block.text, item).filter(|(title, ..)| {
         // Among actions "Incident response training: …" is one of them, not the part about the response.
         let named = classify(&title.plain);
-        !heading.is(Part::Actions) || named.any(AFTER_ACTIONS) || title.is_bold() && named.is(Part::Actions)
+        !heading.is(Part::Actions)
+            || named.any(AFTER_ACTIONS)
+            || title.is_bold() && named.is(Part::Actions)
     });
     if let Some((title, end, form)) = found {
         let rest = block.text.part(end..block.text.plain.len());
@@ -130,7 +154,10 @@ fn leading_label(text: &Text, item: bool) -> Option<(Text, usize, Form)> {
         let alone = rest.trim_start_matches([':', '.', ' ']).is_empty();
         let marked = title.plain.ends_with([':', '.', '?']) || rest.starts_with([':', '—', '–']);
         if words.split_whitespace().count() <= 8 {
-            if alone && !item && (names_a_part(words) || plain.trim().len() < 60 && !plain.contains(':')) {
+            if alone
+                && !item
+                && (names_a_part(words) || plain.trim().len() < 60 && !plain.contains(':'))
+            {
                 return Some((title, plain.len(), Form::Bold));
             }
             if (marked || alone) && names_a_part(words) {
@@ -143,7 +170,9 @@ fn leading_label(text: &Text, item: bool) -> Option<(Text, usize, Form)> {
     let first = plain.lines().next().unwrap_or_default();
     let one_line = plain.trim().lines().count() == 1;
     let bare = first.trim().trim_end_matches(':');
-    let shouted = one_line && bare.len() > 5 && bare.chars().any(char::is_alphabetic)
+    let shouted = one_line
+        && bare.len() > 5
+        && bare.chars().any(char::is_alphabetic)
         && bare.chars().all(|c| !c.is_lowercase());
     if !item
         && bare.split_whitespace().count() <= 6
@@ -173,9 +202,25 @@ fn is_field(words: &str) -> bool {
     let words = words.trim().trim_end_matches([':', '.']).to_lowercase();
     matches!(
         words.as_str(),
-        "detected" | "detected at" | "detected by" | "resolved" | "mitigated" | "recovered" | "start" | "end"
-            | "duration" | "status" | "owner" | "action" | "detection time" | "trigger time"
-            | "acknowledged" | "responders" | "response time" | "resolution time" | "time to recovery"
+        "detected"
+            | "detected at"
+            | "detected by"
+            | "resolved"
+            | "mitigated"
+            | "recovered"
+            | "start"
+            | "end"
+            | "duration"
+            | "status"
+            | "owner"
+            | "action"
+            | "detection time"
+            | "trigger time"
+            | "acknowledged"
+            | "responders"
+            | "response time"
+            | "resolution time"
+            | "time to recovery"
     )
 }
 
@@ -184,9 +229,23 @@ fn exact(words: &str) -> bool {
     let words = words.to_lowercase();
     matches!(
         words.as_str(),
-        "summary" | "timeline" | "root cause" | "root cause analysis" | "resolution" | "action items"
-            | "impact" | "lessons learned" | "resolution and recovery" | "issue summary"
-            | "what went well" | "what went wrong" | "where we got lucky" | "what went poorly" | "corrective and preventative measures" | "executive summary" | "contributing factors"
+        "summary"
+            | "timeline"
+            | "root cause"
+            | "root cause analysis"
+            | "resolution"
+            | "action items"
+            | "impact"
+            | "lessons learned"
+            | "resolution and recovery"
+            | "issue summary"
+            | "what went well"
+            | "what went wrong"
+            | "where we got lucky"
+            | "what went poorly"
+            | "corrective and preventative measures"
+            | "executive summary"
+            | "contributing factors"
     )
 }
 

@@ -124,7 +124,10 @@ impl Text {
         let start = floor_boundary(&self.plain, range.start);
         let end = floor_boundary(&self.plain, range.end).max(start);
         let lead = self.plain[start..end].len() - self.plain[start..end].trim_start().len();
-        let (start, end) = (start + lead, start + lead.max(self.plain[start..end].trim_end().len()));
+        let (start, end) = (
+            start + lead,
+            start + lead.max(self.plain[start..end].trim_end().len()),
+        );
         let mut out = Text {
             plain: self.plain[start..end].to_owned(),
             ..Text::default()
@@ -137,7 +140,11 @@ impl Text {
             let same = piece.len == piece.from_len;
             out.pieces.push(Piece {
                 at: a - start,
-                from: if same { piece.from + (a - piece.at) } else { piece.from },
+                from: if same {
+                    piece.from + (a - piece.at)
+                } else {
+                    piece.from
+                },
                 from_len: if same { b - a } else { piece.from_len },
                 len: b - a,
             });

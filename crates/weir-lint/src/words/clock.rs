@@ -77,57 +77,120 @@ fn month(name: &str) -> Option<i8> {
 /// All dates of a text.
 fn days(text: &str) -> Vec<(Range<usize>, Day)> {
     let mut out: Vec<(Range<usize>, Day)> = Vec::new();
-    let mut add = |range: Range<usize>, year: Option<&str>, month: Option<i8>, day: &str, ambiguous| {
-        let year = year.and_then(|y| y.parse::<i16>().ok()).map(|y| if y < 100 { y + 2000 } else { y });
-        let (Some(month), Ok(day)) = (month, day.parse::<i8>()) else { return };
-        let clear = before(text, range.start).is_none_or(|c| !c.is_ascii_digit() && !matches!(c, '-' | '/' | '.'))
-            && after(text, range.end).is_none_or(|c| !c.is_ascii_digit());
-        let real = Date::new(year.unwrap_or(2024), month, day).is_ok();
-        if clear && real && !out.iter().any(|(r, _)| r.start < range.end && range.start < r.end) {
-            out.push((range, Day { year, month, day, ambiguous }));
-        }
-    };
+    let mut add =
+        |range: Range<usize>, year: Option<&str>, month: Option<i8>, day: &str, ambiguous| {
+            let year = year
+                .and_then(|y| y.parse::<i16>().ok())
+                .map(|y| if y < 100 { y + 2000 } else { y });
+            let (Some(month), Ok(day)) = (month, day.parse::<i8>()) else {
+                return;
+            };
+            let clear = before(text, range.start)
+                .is_none_or(|c| !c.is_ascii_digit() && !matches!(c, '-' | '/' | '.'))
+                && after(text, range.end).is_none_or(|c| !c.is_ascii_digit());
+            let real = Date::new(year.unwrap_or(2024), month, day).is_ok();
+            if clear
+                && real
+                && !out
+                    .iter()
+                    .any(|(r, _)| r.start < range.end && range.start < r.end)
+            {
+                out.push((
+                    range,
+                    Day {
+                        year,
+                        month,
+                        day,
+                        ambiguous,
+                    },
+                ));
+            }
+        };
     let number = |text: &str| text.parse::<i8>().ok();
     for found in pattern!(r"(\d{4})([-/.])(\d{1,2})([-/.])(\d{1,2})").captures_iter(text) {
         if found[2] == found[4] {
-            add(whole(&found), Some(&found[1]), number(&found[3]), &found[5], false);
+            add(
+                whole(&found),
+                Some(&found[1]),
+                number(&found[3]),
+                &found[5],
+                false,
+            );
         }
     }
     const NAME: &str = r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)";
     static DAY_FIRST: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
-        regex::Regex::new(&format!(r"(?i)\b(\d{{1,2}})(?:st|nd|rd|th)?[\s-](?:of )?{NAME}\.?(?:,?[\s-](\d{{4}}))?\b")).expect("a fixed pattern")
+        regex::Regex::new(&format!(
+            r"(?i)\b(\d{{1,2}})(?:st|nd|rd|th)?[\s-](?:of )?{NAME}\.?(?:,?[\s-](\d{{4}}))?\b"
+        ))
+        .expect("a fixed pattern")
     });
     static MONTH_FIRST: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
-        regex::Regex::new(&format!(r"(?i)\b{NAME}\.?\s(\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s(\d{{4}}))?\b")).expect("a fixed pattern")
+        regex::Regex::new(&format!(
+            r"(?i)\b{NAME}\.?\s(\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s(\d{{4}}))?\b"
+        ))
+        .expect("a fixed pattern")
     });
     for found in MONTH_FIRST.captures_iter(text) {
         // "May 10:30" is a clock; "may 5" is a verb.
         let verb = &found[1] == "may";
         if !verb && after(text, whole(&found).end) != Some(':') {
-            add(whole(&found), found.get(3).map(|y| y.as_str()), month(&found[1]), &found[2], false);
+            add(
+                whole(&found),
+                found.get(3).map(|y| y.as_str()),
+                month(&found[1]),
+                &found[2],
+                false,
+            );
         }
     }
     for found in DAY_FIRST.captures_iter(text) {
         let verb = &found[2] == "may" || &found[2] == "march";
         if !verb {
-            add(whole(&found), found.get(3).map(|y| y.as_str()), month(&found[2]), &found[1], false);
+            add(
+                whole(&found),
+                found.get(3).map(|y| y.as_str()),
+                month(&found[2]),
+                &found[1],
+                false,
+            );
         }
     }
     for found in pattern!(r"\b(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})\b").captures_iter(text) {
-        let (Some(a), Some(b)) = (number(&found[1]), number(&found[2])) else { continue };
+        let (Some(a), Some(b)) = (number(&found[1]), number(&found[2])) else {
+            continue;
+        };
         if a > 12 {
             add(whole(&found), Some(&found[3]), Some(b), &found[1], false);
         } else {
-            add(whole(&found), Some(&found[3]), Some(a), &found[2], b <= 12 && a != b);
+            add(
+                whole(&found),
+                Some(&found[3]),
+                Some(a),
+                &found[2],
+                b <= 12 && a != b,
+            );
         }
     }
     for found in pattern!(r"\b(\d{1,2})\.(\d{1,2})\.(\d{4})\b").captures_iter(text) {
-        add(whole(&found), Some(&found[3]), number(&found[2]), &found[1], false);
+        add(
+            whole(&found),
+            Some(&found[3]),
+            number(&found[2]),
+            &found[1],
+            false,
+        );
     }
     // `02-21 09:02`: only before a clock is it a date.
     for found in pattern!(r"(?:^|[\s|(*])(\d{2})-(\d{2}),?\s+\d{1,2}:\d{2}").captures_iter(text) {
         if let (Some(a), Some(b)) = (found.get(1), found.get(2)) {
-            add(a.start()..b.end(), None, number(a.as_str()), b.as_str(), false);
+            add(
+                a.start()..b.end(),
+                None,
+                number(a.as_str()),
+                b.as_str(),
+                false,
+            );
         }
     }
     out.sort_by_key(|(range, _)| range.start);
@@ -141,19 +204,34 @@ fn whole(found: &regex::Captures<'_>) -> Range<usize> {
 /// A clock: where, what, and whether seconds are written.
 fn times(text: &str) -> Vec<(Range<usize>, Time, bool)> {
     let mut out: Vec<(Range<usize>, Time, bool)> = Vec::new();
-    let colon = pattern!(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(?:\s?([AaPp])\.?[Mm]\b\.?)?");
+    let colon =
+        pattern!(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(?:\s?([AaPp])\.?[Mm]\b\.?)?");
     for found in colon.captures_iter(text).take(STAMPS_MAX) {
         let range = whole(&found);
         // A port, a ratio, an offset, an IPv6 address or a line number is no clock.
-        let clear = before(text, range.start).is_none_or(|c| !c.is_ascii_digit() && !matches!(c, ':' | '.' | '+' | '−' | '-' | '/') || matches!(c, '-' | '−') && before(text, range.start - c.len_utf8()).is_some_and(|c| c.is_ascii_digit()))
-            && before(text, range.start).is_none_or(|c| !c.is_alphabetic() || matches!(c, 'T' | 't') && range.start > 1 && before(text, range.start - 1).is_some_and(|c| c.is_ascii_digit()))
-            && after(text, range.end).is_none_or(|c| !c.is_ascii_digit() && (c != ':' || !after(text, range.end + 1).is_some_and(|c| c.is_ascii_digit())));
+        let clear = before(text, range.start).is_none_or(|c| {
+            !c.is_ascii_digit() && !matches!(c, ':' | '.' | '+' | '−' | '-' | '/')
+                || matches!(c, '-' | '−')
+                    && before(text, range.start - c.len_utf8()).is_some_and(|c| c.is_ascii_digit())
+        }) && before(text, range.start).is_none_or(|c| {
+            !c.is_alphabetic()
+                || matches!(c, 'T' | 't')
+                    && range.start > 1
+                    && before(text, range.start - 1).is_some_and(|c| c.is_ascii_digit())
+        }) && after(text, range.end).is_none_or(|c| {
+            !c.is_ascii_digit()
+                && (c != ':' || !after(text, range.end + 1).is_some_and(|c| c.is_ascii_digit()))
+        });
         if !clear {
             continue;
         }
         let part = |n: usize| found.get(n).and_then(|m| m.as_str().parse::<i8>().ok());
-        let (Some(hour), Some(minute)) = (part(1), part(2)) else { continue };
-        let Some(hour) = twelve(hour, found.get(5).map(|m| m.as_str())) else { continue };
+        let (Some(hour), Some(minute)) = (part(1), part(2)) else {
+            continue;
+        };
+        let Some(hour) = twelve(hour, found.get(5).map(|m| m.as_str())) else {
+            continue;
+        };
         let second = part(3);
         let nanos = found.get(4).map_or(0, |m| {
             format!("{:0<9}", m.as_str()).parse::<i32>().unwrap_or(0)
@@ -162,18 +240,28 @@ fn times(text: &str) -> Vec<(Range<usize>, Time, bool)> {
             out.push((range, time, second.is_some()));
         }
     }
-    for found in pattern!(r"\b(\d{1,2})\s?([AaPp])\.?[Mm]\b\.?").captures_iter(text).take(STAMPS_MAX) {
+    for found in pattern!(r"\b(\d{1,2})\s?([AaPp])\.?[Mm]\b\.?")
+        .captures_iter(text)
+        .take(STAMPS_MAX)
+    {
         let range = whole(&found);
         let clear = before(text, range.start).is_none_or(|c| !matches!(c, ':' | '.'));
-        let hour = found[1].parse::<i8>().ok().and_then(|h| twelve(h, Some(&found[2])));
+        let hour = found[1]
+            .parse::<i8>()
+            .ok()
+            .and_then(|h| twelve(h, Some(&found[2])));
         if let (true, Some(hour)) = (clear, hour) {
             if let Ok(time) = Time::new(hour, 0, 0, 0) {
                 out.push((range, time, false));
             }
         }
     }
-    for found in pattern!(r"\b([01]\d|2[0-3])h?([0-5]\d)\s?(?:hrs\b|Z\b|UTC\b|GMT\b)").captures_iter(text).take(STAMPS_MAX) {
-        let clear = before(text, whole(&found).start).is_none_or(|c| !matches!(c, ':' | '.' | '-' | ','));
+    for found in pattern!(r"\b([01]\d|2[0-3])h?([0-5]\d)\s?(?:hrs\b|Z\b|UTC\b|GMT\b)")
+        .captures_iter(text)
+        .take(STAMPS_MAX)
+    {
+        let clear =
+            before(text, whole(&found).start).is_none_or(|c| !matches!(c, ':' | '.' | '-' | ','));
         let start = whole(&found).start;
         let end = found.get(2).map_or(start, |m| m.end());
         let part = |n: usize| found[n].parse::<i8>().ok();
@@ -217,14 +305,18 @@ pub fn stamps(text: &str) -> Vec<Stamp> {
             stamp.range.end = range.end + at.end;
             stamp.zone = Some(zone);
         }
-        let glue = pattern!(r"^(?:T|[\s,;*_(@\]–—-]|\bat\b|\bon\b|\bof\b|\(?(?i:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\)?)*$");
+        let glue = pattern!(
+            r"^(?:T|[\s,;*_(@\]–—-]|\bat\b|\bon\b|\bof\b|\(?(?i:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\)?)*$"
+        );
         for (i, (day_range, day)) in days.iter().enumerate() {
             let near = if day_range.end <= range.start {
                 // Not taken already: "10 May 14:00–15:00" dates the first, and the second by it.
                 !taken[i] && glue.is_match(&text[day_range.end..range.start])
             } else if day_range.start >= stamp.range.end {
                 let between = &text[stamp.range.end..day_range.start];
-                !taken[i] && glue.is_match(between) && !between.contains(['–', '—', '\n'])
+                !taken[i]
+                    && glue.is_match(between)
+                    && !between.contains(['–', '—', '\n'])
                     && !days_own_time(text, day_range)
             } else {
                 false
@@ -270,10 +362,14 @@ fn days_own_time(text: &str, day: &Range<usize>) -> bool {
 
 /// `14:00–17:30 UTC` and `10 May 14:00 to 17:30`: what one end says holds for the other.
 fn lend(text: &str, stamps: &mut [Stamp]) {
-    let bridge = pattern!(r"^[\s*_,]*(?:–|—|-|→|->|to|until|till|and|through|\| ?(?i:end)[^:|]{0,12}:)[\s*_]*$");
+    let bridge = pattern!(
+        r"^[\s*_,]*(?:–|—|-|→|->|to|until|till|and|through|\| ?(?i:end)[^:|]{0,12}:)[\s*_]*$"
+    );
     for i in 1..stamps.len() {
         let (left, right) = stamps.split_at_mut(i);
-        let (Some(a), Some(b)) = (left.last_mut(), right.first_mut()) else { continue };
+        let (Some(a), Some(b)) = (left.last_mut(), right.first_mut()) else {
+            continue;
+        };
         if a.range.end > b.range.start || !bridge.is_match(&text[a.range.end..b.range.start]) {
             continue;
         }
@@ -309,13 +405,17 @@ fn next_day(day: Day) -> Option<Day> {
 /// before it.
 pub fn leading_stamp(line: &str) -> Option<Stamp> {
     // Cheap refusal: a row begins with a digit, or with a month's or a weekday's name.
-    let lead = line.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '[' | '(' | '*' | '~' | '-' | '•' | '`' | '≈'));
+    let lead = line.trim_start_matches(|c: char| {
+        c.is_whitespace() || matches!(c, '[' | '(' | '*' | '~' | '-' | '•' | '`' | '≈')
+    });
     let skipped = line.len() - lead.len();
     if !lead.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase() || c == '≈') {
         return None;
     }
     let head_end = crate::source::floor_boundary(line, skipped + 64);
-    let found = stamps(&line[..head_end]).into_iter().find(|stamp| stamp.time.is_some())?;
+    let found = stamps(&line[..head_end])
+        .into_iter()
+        .find(|stamp| stamp.time.is_some())?;
     let between = line[..found.range.start].trim_start_matches(|c: char| !c.is_alphanumeric());
     pattern!(r"^(?i:(?:at|c\.?|ca\.?|about|around|approx\.?|day \d+|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?)[,:\s]*)?$")
         .is_match(between)
@@ -331,9 +431,22 @@ mod tests {
         stamps(text)
             .iter()
             .map(|s| {
-                let day = s.day.map(|d| format!("{:?}-{}-{}{}", d.year.unwrap_or(0), d.month, d.day, if d.ambiguous { "?" } else { "" }));
+                let day = s.day.map(|d| {
+                    format!(
+                        "{:?}-{}-{}{}",
+                        d.year.unwrap_or(0),
+                        d.month,
+                        d.day,
+                        if d.ambiguous { "?" } else { "" }
+                    )
+                });
                 let zone = s.zone.as_ref().map(Zone::name);
-                format!("{} {} {}", day.unwrap_or_default(), s.time.map(|t| t.to_string()).unwrap_or_default(), zone.unwrap_or_default())
+                format!(
+                    "{} {} {}",
+                    day.unwrap_or_default(),
+                    s.time.map(|t| t.to_string()).unwrap_or_default(),
+                    zone.unwrap_or_default()
+                )
             })
             .collect::<Vec<_>>()
             .join(" | ")
@@ -343,21 +456,36 @@ mod tests {
     fn dates_and_clocks_in_their_usual_forms() {
         let cases = [
             ("May 10, 2023, 14:00 UTC", "2023-5-10 14:00:00 UTC"),
-            ("Start Time: May 10, 2023, 14:00 UTC | End Time: May 10, 2023, 17:30 UTC", "2023-5-10 14:00:00 UTC | 2023-5-10 17:30:00 UTC"),
+            (
+                "Start Time: May 10, 2023, 14:00 UTC | End Time: May 10, 2023, 17:30 UTC",
+                "2023-5-10 14:00:00 UTC | 2023-5-10 17:30:00 UTC",
+            ),
             ("2023-05-10T13:58:41Z", "2023-5-10 13:58:41 UTC"),
-            ("2023-05-10T13:58:41.250+03:00", "2023-5-10 13:58:41.25 UTC+03"),
-            ("2023-05-10 **13:58:41 → 14:06:12 UTC**", "2023-5-10 13:58:41 UTC | 2023-5-10 14:06:12 UTC"),
+            (
+                "2023-05-10T13:58:41.250+03:00",
+                "2023-5-10 13:58:41.25 UTC+03",
+            ),
+            (
+                "2023-05-10 **13:58:41 → 14:06:12 UTC**",
+                "2023-5-10 13:58:41 UTC | 2023-5-10 14:06:12 UTC",
+            ),
             ("10 May 2023 at 2:05 pm EAT", "2023-5-10 14:05:00 EAT"),
             ("14:00 UTC on 10 May 2023", "2023-5-10 14:00:00 UTC"),
             ("05/10/2023 2pm", "2023-5-10? 14:00:00 "),
             ("25/10/2023", "2023-10-25  "),
             ("10th of May, 12:30 a.m.", "0-5-10 00:30:00 "),
             ("1405 UTC", " 14:05:00 UTC"),
-            ("23:50–00:20 UTC on 10 May 2023", "2023-5-10 23:50:00 UTC | 2023-5-10 00:20:00 UTC"),
+            (
+                "23:50–00:20 UTC on 10 May 2023",
+                "2023-5-10 23:50:00 UTC | 2023-5-10 00:20:00 UTC",
+            ),
             ("db1:5432, 16:9, 3.14:15, ::1", ""),
             ("it may 5 times", ""),
             ("14:00 EAT (UTC+3)", " 14:00:00 UTC+03"),
-            ("from 14:00 to 17:30 America/New_York", " 14:00:00 America/New_York |  17:30:00 America/New_York"),
+            (
+                "from 14:00 to 17:30 America/New_York",
+                " 14:00:00 America/New_York |  17:30:00 America/New_York",
+            ),
         ];
         for (text, want) in cases {
             assert_eq!(all(text), want, "{text}");
@@ -374,10 +502,25 @@ mod tests {
 
     #[test]
     fn a_row_begins_with_its_clock() {
-        for row in ["14:00 UTC: x", "[14:00] x", "**14:00** – x", "2023-05-10 14:00 x", "May 10, 14:00 UTC - x", "~14:00 x", "2 pm: x", "At 14:00 we", "Wed 10 May 14:00 x"] {
+        for row in [
+            "14:00 UTC: x",
+            "[14:00] x",
+            "**14:00** – x",
+            "2023-05-10 14:00 x",
+            "May 10, 14:00 UTC - x",
+            "~14:00 x",
+            "2 pm: x",
+            "At 14:00 we",
+            "Wed 10 May 14:00 x",
+        ] {
             assert!(leading_stamp(row).is_some(), "{row}");
         }
-        for row in ["We saw at 14:00", "Between 14:00 and 15:00", "Duration: 14:00", "A1 at 14:00"] {
+        for row in [
+            "We saw at 14:00",
+            "Between 14:00 and 15:00",
+            "Duration: 14:00",
+            "A1 at 14:00",
+        ] {
             assert!(leading_stamp(row).is_none(), "{row}");
         }
     }

@@ -20,17 +20,43 @@ impl Span {
     /// Whether it says the same as another length, within what its words allow.
     pub fn agrees_with(&self, other: Duration) -> bool {
         let share = if self.about { 0.10 } else { 0.02 };
-        let slack = if other < Duration::from_secs(600) { 1.0_f64.max(other.as_secs_f64() * share) } else { 60.0 };
+        let slack = if other < Duration::from_secs(600) {
+            1.0_f64.max(other.as_secs_f64() * share)
+        } else {
+            60.0
+        };
         let off = (self.length.as_secs_f64() - other.as_secs_f64()).abs();
         off <= slack.max(other.as_secs_f64() * share)
     }
 }
 
 const WORDS: &[(&str, f64)] = &[
-    ("half an", 0.5), ("half a", 0.5), ("a quarter of an", 0.25), ("an", 1.0), ("a", 1.0), ("one", 1.0), ("two", 2.0), ("three", 3.0),
-    ("four", 4.0), ("five", 5.0), ("six", 6.0), ("seven", 7.0), ("eight", 8.0), ("nine", 9.0),
-    ("ten", 10.0), ("eleven", 11.0), ("twelve", 12.0), ("fifteen", 15.0), ("twenty-five", 25.0), ("twenty", 20.0),
-    ("thirty", 30.0), ("forty-five", 45.0), ("forty", 40.0), ("fifty", 50.0), ("sixty", 60.0), ("ninety", 90.0),
+    ("half an", 0.5),
+    ("half a", 0.5),
+    ("a quarter of an", 0.25),
+    ("an", 1.0),
+    ("a", 1.0),
+    ("one", 1.0),
+    ("two", 2.0),
+    ("three", 3.0),
+    ("four", 4.0),
+    ("five", 5.0),
+    ("six", 6.0),
+    ("seven", 7.0),
+    ("eight", 8.0),
+    ("nine", 9.0),
+    ("ten", 10.0),
+    ("eleven", 11.0),
+    ("twelve", 12.0),
+    ("fifteen", 15.0),
+    ("twenty-five", 25.0),
+    ("twenty", 20.0),
+    ("thirty", 30.0),
+    ("forty-five", 45.0),
+    ("forty", 40.0),
+    ("fifty", 50.0),
+    ("sixty", 60.0),
+    ("ninety", 90.0),
 ];
 
 /// Seconds in a unit.
@@ -58,19 +84,32 @@ pub fn spans(text: &str) -> Vec<Span> {
     let mut out: Vec<Span> = Vec::new();
     let mut last_unit = 0.0;
     for found in token.captures_iter(text).take(5_000) {
-        let (Some(whole), Some(name)) = (found.get(0), found.get(3)) else { continue };
+        let (Some(whole), Some(name)) = (found.get(0), found.get(3)) else {
+            continue;
+        };
         let mut end = whole.end();
         let next = after(text, end);
         // "3h30" and "3h30m": digits may follow a unit directly, letters may not.
         if next.is_some_and(|c| c.is_alphabetic() || c == '/')
-            || next.is_some_and(|c| c.is_ascii_digit()) && !matches!(name.as_str(), "h" | "m" | "d" | "min")
-            || before(text, whole.start()).is_some_and(|c| c.is_alphabetic() || matches!(c, '.' | '$' | '€' | '#' | '_' ) || c.is_ascii_digit() || c == ':')
-                && !out.last().is_some_and(|span| span.range.end == whole.start())
+            || next.is_some_and(|c| c.is_ascii_digit())
+                && !matches!(name.as_str(), "h" | "m" | "d" | "min")
+            || before(text, whole.start()).is_some_and(|c| {
+                c.is_alphabetic()
+                    || matches!(c, '.' | '$' | '€' | '#' | '_')
+                    || c.is_ascii_digit()
+                    || c == ':'
+            }) && !out
+                .last()
+                .is_some_and(|span| span.range.end == whole.start())
         {
             continue;
         }
-        let Some(seconds) = unit(name.as_str()) else { continue };
-        let Some(mut count) = number(&found[1]) else { continue };
+        let Some(seconds) = unit(name.as_str()) else {
+            continue;
+        };
+        let Some(mut count) = number(&found[1]) else {
+            continue;
+        };
         if found.get(2).is_some() {
             count += 0.5;
         }
@@ -85,7 +124,9 @@ pub fn spans(text: &str) -> Vec<Span> {
                 end += 2;
             }
         }
-        let Ok(length) = Duration::try_from_secs_f64(length) else { continue };
+        let Ok(length) = Duration::try_from_secs_f64(length) else {
+            continue;
+        };
         if let Some(span) = out.last_mut() {
             let between = text.get(span.range.end..whole.start()).unwrap_or("x");
             if seconds < last_unit && pattern!(r"^(?:\s?,?\s?(?:and\s)?)$").is_match(between) {
@@ -97,15 +138,31 @@ pub fn spans(text: &str) -> Vec<Span> {
         }
         let about = pattern!(r"(?i)(?:about|approximately|approx\.?|roughly|around|nearly|almost|some|just (?:over|under)|~|≈|over|more than|under|less than)\s?$")
             .is_match(&text[crate::source::floor_boundary(text, whole.start().saturating_sub(24))..whole.start()]);
-        out.push(Span { range: whole.start()..end, length, about });
+        out.push(Span {
+            range: whole.start()..end,
+            length,
+            about,
+        });
         last_unit = seconds;
     }
-    for found in pattern!(r"\b(\d{1,3}):([0-5]\d)(?::([0-5]\d))?\s?(?:h|hours|hrs)\b").captures_iter(text).take(1_000) {
-        let part = |n: usize| found.get(n).and_then(|m| m.as_str().parse::<u64>().ok()).unwrap_or(0);
+    for found in pattern!(r"\b(\d{1,3}):([0-5]\d)(?::([0-5]\d))?\s?(?:h|hours|hrs)\b")
+        .captures_iter(text)
+        .take(1_000)
+    {
+        let part = |n: usize| {
+            found
+                .get(n)
+                .and_then(|m| m.as_str().parse::<u64>().ok())
+                .unwrap_or(0)
+        };
         let Some(whole) = found.get(0) else { continue };
         out.retain(|span| span.range.end <= whole.start() || span.range.start >= whole.end());
         let length = Duration::from_secs(part(1) * 3600 + part(2) * 60 + part(3));
-        out.push(Span { range: whole.range(), length, about: false });
+        out.push(Span {
+            range: whole.range(),
+            length,
+            about: false,
+        });
     }
     out.sort_by_key(|span| span.range.start);
     out
@@ -117,7 +174,11 @@ fn number(word: &str) -> Option<f64> {
         return Some(*n);
     }
     let thousands = pattern!(r"^\d{1,3}(?:,\d{3})+$").is_match(word);
-    let plain = if thousands { word.replace(',', "") } else { word.replace(',', ".") };
+    let plain = if thousands {
+        word.replace(',', "")
+    } else {
+        word.replace(',', ".")
+    };
     plain.parse().ok()
 }
 
@@ -126,11 +187,25 @@ pub fn say(length: Duration) -> String {
     let seconds = length.as_secs();
     if seconds < 60 {
         let tenths = length.as_millis() / 100;
-        return if tenths % 10 == 0 { format!("{seconds} s") } else { format!("{}.{} s", tenths / 10, tenths % 10) };
+        return if tenths % 10 == 0 {
+            format!("{seconds} s")
+        } else {
+            format!("{}.{} s", tenths / 10, tenths % 10)
+        };
     }
-    let (d, h, m, s) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let (d, h, m, s) = (
+        seconds / 86_400,
+        seconds / 3600 % 24,
+        seconds / 60 % 60,
+        seconds % 60,
+    );
     let mut parts = Vec::new();
-    for (n, name) in [(d, if d == 1 { "day" } else { "days" }), (h, "h"), (m, "min"), (s, "s")] {
+    for (n, name) in [
+        (d, if d == 1 { "day" } else { "days" }),
+        (h, "h"),
+        (m, "min"),
+        (s, "s"),
+    ] {
         if n > 0 {
             parts.push(format!("{n} {name}"));
         }
@@ -145,11 +220,24 @@ mod tests {
     #[test]
     fn durations_in_words_and_figures() {
         let cases = [
-            ("3h30m", 12_600), ("3 h 30 min", 12_600), ("210 minutes", 12_600), ("three and a half hours", 12_600),
-            ("1.5 hours", 5_400), ("2 days 4 hours", 187_200), ("an hour and a half", 5_400), ("half an hour", 1_800),
-            ("one hour and 20 minutes", 4_800), ("3h30", 12_600), ("3:30 h", 12_600), ("90-minute", 5_400),
-            ("7 min 31 s", 451), ("1,200 seconds", 1_200), ("2 hours, 5 minutes", 7_500), ("33h15m", 119_700),
-            ("forty-five minutes", 2_700), ("1 hr 5 mins", 3_900),
+            ("3h30m", 12_600),
+            ("3 h 30 min", 12_600),
+            ("210 minutes", 12_600),
+            ("three and a half hours", 12_600),
+            ("1.5 hours", 5_400),
+            ("2 days 4 hours", 187_200),
+            ("an hour and a half", 5_400),
+            ("half an hour", 1_800),
+            ("one hour and 20 minutes", 4_800),
+            ("3h30", 12_600),
+            ("3:30 h", 12_600),
+            ("90-minute", 5_400),
+            ("7 min 31 s", 451),
+            ("1,200 seconds", 1_200),
+            ("2 hours, 5 minutes", 7_500),
+            ("33h15m", 119_700),
+            ("forty-five minutes", 2_700),
+            ("1 hr 5 mins", 3_900),
         ];
         for (text, seconds) in cases {
             let found = spans(text);
@@ -157,7 +245,16 @@ mod tests {
             assert_eq!(found[0].length.as_secs(), seconds, "{text}");
             assert_eq!(found[0].range, 0..text.len(), "{text}");
         }
-        for text in ["1,140/s", "$5m", "p99", "5 million", "10 shards", "E5 s3", "a server", "3 more"] {
+        for text in [
+            "1,140/s",
+            "$5m",
+            "p99",
+            "5 million",
+            "10 shards",
+            "E5 s3",
+            "a server",
+            "3 more",
+        ] {
             assert_eq!(spans(text), [], "{text}");
         }
         assert!(spans("about 3.5 h")[0].about);

@@ -51,7 +51,10 @@ pub fn parse(word: &str) -> Option<f64> {
     } else {
         (word.as_str(), 1.0)
     };
-    let digits: String = digits.chars().filter(|c| !matches!(c, ',' | ' ' | '\u{a0}' | '\u{202f}')).collect();
+    let digits: String = digits
+        .chars()
+        .filter(|c| !matches!(c, ',' | ' ' | '\u{a0}' | '\u{202f}'))
+        .collect();
     digits.parse::<f64>().ok().map(|n| n * scale)
 }
 
@@ -62,9 +65,13 @@ pub fn percents(text: &str) -> Vec<Percent> {
         .take(2_000)
         .filter_map(|found| {
             let whole = found.get(0)?;
-            let clear = before(text, whole.start()).is_none_or(|c| !c.is_ascii_digit() && c != '.' && c != '%');
+            let clear = before(text, whole.start())
+                .is_none_or(|c| !c.is_ascii_digit() && c != '.' && c != '%');
             let value = found[1].replace(',', ".").parse().ok()?;
-            clear.then_some(Percent { range: whole.range(), value })
+            clear.then_some(Percent {
+                range: whole.range(),
+                value,
+            })
         })
         .collect()
 }
@@ -86,11 +93,16 @@ pub fn fractions(text: &str) -> Vec<Fraction> {
             let scale = |n: usize| found.get(n).map_or("", |m| m.as_str());
             let part = parse(&format!("{}{}", &found[1], scale(2)))?;
             let all = parse(&format!("{}{}", &found[3], scale(4)))?;
-            let clear = before(text, whole.start()).is_none_or(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '/' | '-' | ':'))
-                && after(text, whole.end()).is_none_or(|c| !matches!(c, '%' | '/' | ':') && !c.is_ascii_digit());
+            let clear = before(text, whole.start())
+                .is_none_or(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '/' | '-' | ':'))
+                && after(text, whole.end())
+                    .is_none_or(|c| !matches!(c, '%' | '/' | ':') && !c.is_ascii_digit());
             let percent = text[whole.end()..].trim_start().starts_with('%');
-            (clear && !percent && all > 0.0 && part <= all * 1.000_1)
-                .then_some(Fraction { range: whole.range(), part, whole: all })
+            (clear && !percent && all > 0.0 && part <= all * 1.000_1).then_some(Fraction {
+                range: whole.range(),
+                part,
+                whole: all,
+            })
         })
         .collect()
 }
@@ -102,8 +114,13 @@ pub fn counts(text: &str, nouns: &regex::Regex) -> Vec<Count> {
     });
     let mut out = Vec::new();
     for found in NUMBERED.captures_iter(text).take(5_000) {
-        let (Some(whole), Some(first), Some(words)) = (found.get(0), found.get(1), found.get(3)) else { continue };
-        let clear = before(text, whole.start()).is_none_or(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '/' | ':' | '#' | '_'));
+        let (Some(whole), Some(first), Some(words)) = (found.get(0), found.get(1), found.get(3))
+        else {
+            continue;
+        };
+        let clear = before(text, whole.start()).is_none_or(|c| {
+            !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '/' | ':' | '#' | '_')
+        });
         if !clear {
             continue;
         }
@@ -111,18 +128,49 @@ pub fn counts(text: &str, nouns: &regex::Regex) -> Vec<Count> {
         let rest = &text[words.start()..];
         for word in pattern!(r"[A-Za-z][A-Za-z-]*").find_iter(rest).take(4) {
             let gap = &rest[..word.start()];
-            if gap.contains(['.', ',', ';', '(', '|', '\n']) || gap.chars().any(|c| c.is_ascii_digit()) {
+            if gap.contains(['.', ',', ';', '(', '|', '\n'])
+                || gap.chars().any(|c| c.is_ascii_digit())
+            {
                 break;
             }
             let lower = word.as_str().to_lowercase();
             if nouns.is_match(&lower) {
                 let scale = found.get(2).map_or("", |m| m.as_str());
                 if let Some(value) = parse(&format!("{}{}", first.as_str(), scale)) {
-                    out.push(Count { range: first.start()..words.start() + word.end(), value, noun: lower });
+                    out.push(Count {
+                        range: first.start()..words.start() + word.end(),
+                        value,
+                        noun: lower,
+                    });
                 }
                 break;
             }
-            if matches!(lower.as_str(), "of" | "the" | "a" | "an" | "our" | "and" | "to" | "in" | "at" | "per" | "for" | "from" | "with" | "were" | "was" | "min" | "s" | "ms" | "hours" | "minutes" | "seconds" | "percent" | "utc" | "out") {
+            if matches!(
+                lower.as_str(),
+                "of" | "the"
+                    | "a"
+                    | "an"
+                    | "our"
+                    | "and"
+                    | "to"
+                    | "in"
+                    | "at"
+                    | "per"
+                    | "for"
+                    | "from"
+                    | "with"
+                    | "were"
+                    | "was"
+                    | "min"
+                    | "s"
+                    | "ms"
+                    | "hours"
+                    | "minutes"
+                    | "seconds"
+                    | "percent"
+                    | "utc"
+                    | "out"
+            ) {
                 break;
             }
         }
@@ -136,11 +184,35 @@ mod tests {
 
     #[test]
     fn quantities_are_read_as_people_write_them() {
-        assert_eq!(percents("35% and 22.1 % and 7 percent").iter().map(|p| p.value).collect::<Vec<_>>(), [35.0, 22.1, 7.0]);
-        let f = fractions("702 of 2,006 users; 4,120 sessions out of 11,770; 8 of the 10; 1.2 million of 3 million");
-        assert_eq!(f.iter().map(|f| (f.part, f.whole)).collect::<Vec<_>>(), [(702.0, 2006.0), (4120.0, 11770.0), (8.0, 10.0), (1.2e6, 3e6)]);
+        assert_eq!(
+            percents("35% and 22.1 % and 7 percent")
+                .iter()
+                .map(|p| p.value)
+                .collect::<Vec<_>>(),
+            [35.0, 22.1, 7.0]
+        );
+        let f = fractions(
+            "702 of 2,006 users; 4,120 sessions out of 11,770; 8 of the 10; 1.2 million of 3 million",
+        );
+        assert_eq!(
+            f.iter().map(|f| (f.part, f.whole)).collect::<Vec<_>>(),
+            [
+                (702.0, 2006.0),
+                (4120.0, 11770.0),
+                (8.0, 10.0),
+                (1.2e6, 3e6)
+            ]
+        );
         assert_eq!(fractions("10 of 35 %"), []);
-        let c = counts("about 4,120 dashboard users and 310 failed requests, 12 min", pattern!("^(?:users?|requests?)$"));
-        assert_eq!(c.iter().map(|c| (c.value, c.noun.as_str())).collect::<Vec<_>>(), [(4120.0, "users"), (310.0, "requests")]);
+        let c = counts(
+            "about 4,120 dashboard users and 310 failed requests, 12 min",
+            pattern!("^(?:users?|requests?)$"),
+        );
+        assert_eq!(
+            c.iter()
+                .map(|c| (c.value, c.noun.as_str()))
+                .collect::<Vec<_>>(),
+            [(4120.0, "users"), (310.0, "requests")]
+        );
     }
 }
