@@ -169,7 +169,7 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
             };
             let mut start = found.end();
             for sentence in block.text.plain[found.end()..]
-                .split_inclusive(['.', ';', ','])
+                .split_inclusive(['.', ';'])
                 .take(8)
             {
                 if sentence.split_whitespace().count() > 3 {
@@ -329,10 +329,9 @@ fn detected_by(doc: &Doc<'_>, facts: &Facts) -> Option<DetectedBy> {
         "how it was detected",
         "detection source",
         "discovered by",
-    ]) {
-        if let Some(by) = finder(&field.value.plain) {
-            return Some(by);
-        }
+    ]) && let Some(by) = finder(&field.value.plain)
+    {
+        return Some(by);
     }
     // The earliest row that somebody or something noticed it by.
     for row in facts

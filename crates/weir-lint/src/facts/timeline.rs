@@ -110,6 +110,8 @@ struct Raw<'a> {
     zone: Option<Zone>,
     /// What stands in a column for sources.
     source: Option<String>,
+    /// A paragraph of several sentences, or a sentence of one.
+    told: bool,
 }
 
 /// Reads the rows, in the order of the text.
@@ -128,9 +130,11 @@ pub(super) fn rows(doc: &Doc<'_>) -> Vec<Row> {
             raws = stamped;
         }
     }
-    if raws.iter().filter(|raw| raw.stamp.is_some()).count() < 2 {
+    // Told in paragraphs: then each sentence with a clock is a row, not each paragraph.
+    let paragraphs = raws.iter().filter(|raw| raw.stamp.is_some()).count();
+    if raws.iter().all(|raw| raw.told) || paragraphs < 2 {
         let told = prose_rows(doc);
-        if told.len() >= 3 {
+        if told.len() >= 3 && told.len() > paragraphs {
             raws = told;
         }
     }
@@ -168,6 +172,7 @@ fn prose_rows<'a>(doc: &'a Doc<'_>) -> Vec<Raw<'a>> {
                     day: None,
                     zone: None,
                     source: None,
+                    told: false,
                 });
             } else if let Some(last) = out.last_mut() {
                 let last: &mut Raw<'_> = last;
@@ -227,6 +232,7 @@ fn collect<'a>(doc: &'a Doc<'_>, wanted: impl Fn(usize) -> bool) -> Vec<Raw<'a>>
                             day,
                             zone: None,
                             source: None,
+                            told: false,
                         });
                         last_item = Some(depth);
                     }
@@ -251,6 +257,7 @@ fn collect<'a>(doc: &'a Doc<'_>, wanted: impl Fn(usize) -> bool) -> Vec<Raw<'a>>
                             day,
                             zone: None,
                             source: None,
+                            told: false,
                         });
                         last_item = Some(depth);
                     }
@@ -262,10 +269,10 @@ fn collect<'a>(doc: &'a Doc<'_>, wanted: impl Fn(usize) -> bool) -> Vec<Raw<'a>>
                     last_item = None;
                 } else if let Some(only) = date_alone(text, doc) {
                     day = Some(only);
-                } else if last_item == Some(0) || block.item_depth > 0 {
-                    if let Some(row) = out.last_mut() {
-                        row.more.push(text);
-                    }
+                } else if (last_item == Some(0) || block.item_depth > 0)
+                    && let Some(row) = out.last_mut()
+                {
+                    row.more.push(text);
                 }
             }
             Kind::Table | Kind::Code => {}
@@ -295,6 +302,7 @@ fn raw<'a>(text: &Text, stamp: Stamp, day: Option<Date>, block: &'a Block) -> Ra
         day,
         zone: None,
         source: None,
+        told: matches!(block.kind, Kind::Para) && text.plain.len() > 160,
     }
 }
 
@@ -452,6 +460,7 @@ fn table_rows<'a>(table: &'a crate::tree::Table, day: Option<Date>, out: &mut Ve
             day,
             zone: zone.clone(),
             source,
+            told: false,
         });
     }
 }
@@ -669,7 +678,7 @@ pub(crate) fn tags(words: &str) -> Vec<Tag> {
         (
             Tag::Detected,
             pattern!(
-                r"\bdetect(?:ed|s|ion)?\b|\balert(?:s|ed|ing)?\b|\balarm(?:s|ed)?\b|\bpage(?:s|d)?\b[^|.]{0,30}\b(?:fire[ds]?|sent|goes|went|on-?call|for|to|out)\b|\bpaged\b|\bpager\b|pagerduty|opsgenie|\b(?:monitor(?:ing)?|probe|synthetic(?: check)?|health ?check|check)\b[^|.]{0,40}\b(?:fire[ds]?|fail\w*|trip\w*|report\w*|flag\w*|red)\b|\b(?:user|customer|client|merchant|tenant|support|partner|agent)s?\b[^|.]{0,40}\b(?:report\w*|complain\w*|ticket\w*|call\w*|open\w*|flag\w*|writes?|wrote)\b|\breport(?:s|ed)? (?:by|from|of)\b|\b(?:first|support) (?:customer )?(?:tickets?|complaints?|reports?)\b|\bnotic(?:e|es|ed)\b|\bspotted\b|\bfired\b|\bburn[- ]rate\b"
+                r"\bdetect(?:ed|s|ion)?\b|\balert(?:s|ed|ing)?\b|\balarm(?:s|ed)?\b|\bpage(?:s|d)?\b[^|.]{0,30}\b(?:fire[ds]?|sent|goes|went|on-?call|for|to|out)\b|\bpaged\b|\bpager\b|pagerduty|opsgenie|\b(?:monitor(?:ing)?|probe|synthetic(?: check)?|health ?check|check)\b[^|.]{0,40}\b(?:fire[ds]?|fail\w*|trip\w*|report\w*|flag\w*|red)\b|\b(?:user|customer|client|merchant|tenant|support|partner|agent)s?\b[^|.]{0,40}\b(?:report\w*|complain\w*|ticket\w*|call\w*|open\w*|flag\w*|writes?|wrote)\b|\breport(?:s|ed)? (?:by|from|of)\b|\bcomplain\w*|\bcall(?:s|ed)? (?:us|support|in)\b|\btells? us\b|\btold (?:us|by)\b|\b(?:shops?|desks?|stores?|riders?|passengers?|patients?|people|recipients?|drivers?|sellers?|teachers?|learners?|students?|readers?|staff|reception\w*|tenants?|members?)\b[^|.]{0,24}\b(?:calls?|called|complain\w*|phone[sd]?|report\w*|tells?|told|write|wrote|ask|asked)\b|\b(?:first|support) (?:customer )?(?:tickets?|complaints?|reports?)\b|\bnotic(?:e|es|ed)\b|\bspotted\b|\bfired\b|\bburn[- ]rate\b"
             ),
         ),
         (

@@ -94,9 +94,7 @@ pub(super) fn due_dates(cx: &Cx<'_>) -> Vec<Hit> {
         .facts
         .actions
         .iter()
-        .filter(|a| {
-            !dated(a) && !(a.done && a.words.chars().any(|c| c.is_ascii_digit()) && has_date(a))
-        })
+        .filter(|a| !(dated(a) || a.done && has_date(a)))
         .partition(|a| asked(cx, a));
     let mut out: Vec<Hit> = open
         .first()

@@ -216,13 +216,11 @@ pub(super) fn reviewed_in_time(cx: &Cx<'_>) -> Vec<Hit> {
             .fix("let somebody review it who did not respond"),
         );
     }
-    if cx.strict() && out.is_empty() {
-        if facts.reviewed_by.is_empty() {
-            out.push(Hit::ask(
-                place(),
-                "who reviews this report, without having written it or responded?",
-            ));
-        }
+    if cx.strict() && out.is_empty() && facts.reviewed_by.is_empty() {
+        out.push(Hit::ask(
+            place(),
+            "who reviews this report, without having written it or responded?",
+        ));
     }
     out
 }

@@ -159,7 +159,9 @@ fn measures_of(cx: &Cx<'_>, row: &str, out: &mut BTreeSet<String>) {
         let before = &bare[crate::source::floor_boundary(&bare, span.range.start.saturating_sub(40))
             ..span.range.start];
         let lasted = pattern!(r"(?i)\b(?:for|lasted|went on for|took|after|duration|within|until|in)\W*(?:about |around )?$").is_match(before);
-        if !of_incident && written && !lasted && span.length.as_secs() < 36 * 3600 {
+        // A long one is a lag or a delay only where it says so.
+        let lag = span.length.as_secs() < 600 || pattern!(r"(?i)\b(?:late|lag\w*|delay\w*|behind|stale\w*|old|wait\w*|queue\w*|before|after|worst|median|latency|longest)\b").is_match(&bare);
+        if !of_incident && written && !lasted && lag && span.length.as_secs() < 36 * 3600 {
             out.insert("a length of time".to_owned());
         }
         bare.replace_range(span.range.clone(), &" ".repeat(span.range.len()));
@@ -464,10 +466,9 @@ fn counts(cx: &Cx<'_>, out: &mut Vec<Hit>) {
                 let line = cx.doc.source.place(at.start).line;
                 let near = &text.plain[crate::source::floor_boundary(
                     &text.plain,
-                    whole.start().saturating_sub(30),
-                )
-                    ..crate::source::floor_boundary(&text.plain, whole.end() + 30)];
-                let qualified = pattern!(r"(?i)\b(?:of which|of them|further|another|more|remaining|other|first|later|then|per|each|fewer|usual|by \d|after|before|second|minute)\b").is_match(near);
+                    whole.start().saturating_sub(24),
+                )..whole.end()];
+                let qualified = pattern!(r"(?i)\b(?:of which|of them|further|another|more|remaining|other|first|later|then|per|each|fewer|usual|second|minute)\b").is_match(near);
                 if qualified {
                     continue;
                 }

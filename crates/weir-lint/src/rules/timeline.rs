@@ -88,16 +88,17 @@ pub(super) fn rows_in_order(cx: &Cx<'_>) -> Vec<Hit> {
                     .fix(format!("write the date: {}", b.strftime("%Y-%m-%d %H:%M"))),
                 );
             }
-        } else if let (Some(a), Some(b)) = (time(before), time(now)) {
-            if b < a && !now.own_date {
-                out.push(
-                    Hit::new(
-                        now.stamp_range.clone(),
-                        "this row is earlier than the one above it, and carries no date",
-                    )
-                    .fix("put the rows in the order of time, or write the date"),
-                );
-            }
+        } else if let (Some(a), Some(b)) = (time(before), time(now))
+            && b < a
+            && !now.own_date
+        {
+            out.push(
+                Hit::new(
+                    now.stamp_range.clone(),
+                    "this row is earlier than the one above it, and carries no date",
+                )
+                .fix("put the rows in the order of time, or write the date"),
+            );
         }
     }
     order_of_tags(cx, &mut out);
@@ -122,21 +123,20 @@ fn duration_words(apart: jiff::SignedDuration) -> String {
 /// The header's clocks in an impossible order.
 fn order_of_tags(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     let clocks = &cx.facts.clocks;
-    if let (Some(start), Some(end)) = (&clocks.started, &clocks.ended) {
-        if let (Some(a), Some(b)) = (start.at, end.at) {
-            if b < a {
-                out.push(
-                    Hit::new(
-                        end.range.clone(),
-                        format!(
-                            "the end lies {} before the start",
-                            duration_words(b.duration_since(a))
-                        ),
-                    )
-                    .fix("correct the date or the zone of one of them"),
-                );
-            }
-        }
+    if let (Some(start), Some(end)) = (&clocks.started, &clocks.ended)
+        && let (Some(a), Some(b)) = (start.at, end.at)
+        && b < a
+    {
+        out.push(
+            Hit::new(
+                end.range.clone(),
+                format!(
+                    "the end lies {} before the start",
+                    duration_words(b.duration_since(a))
+                ),
+            )
+            .fix("correct the date or the zone of one of them"),
+        );
     }
 }
 
@@ -412,7 +412,7 @@ pub(super) fn measured_onset(cx: &Cx<'_>) -> Vec<Hit> {
         r.tags
             .iter()
             .any(|t| !matches!(t, Tag::Trigger | Tag::Update))
-            || r.tags.is_empty() && noticed(&r.line_text)
+            || noticed(&r.line_text) && !pattern!(r"(?i)\btrigger\b").is_match(&r.line_text)
     });
     let Some(first) = onset.map(|n| &rows[n]) else {
         return Vec::new();
