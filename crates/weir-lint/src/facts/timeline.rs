@@ -684,7 +684,7 @@ pub(crate) fn tags(words: &str) -> Vec<Tag> {
         (
             Tag::Acked,
             pattern!(
-                r"\backnowledg\w*\b|\back(?:ed|'d|s)?\b|\b(?:on-?call|responders?|engineers?|sre|dba|team|operator|commander|lead|primary|secondary)\b[^|.]{0,50}?\b(?:join\w*|engag\w*|respond(?:s|ed|ing)\b|pick(?:s|ed) up|picks|takes?|took|online|assigned|logs? (?:in|on)|logged (?:in|on)|opens? (?:the )?(?:dashboard|incident|laptop|bridge)|opened|(?:start|begin|began|beg[iu]n)\w* (?:to )?(?:investigat|look|triag|work|debug|check|the investigation)|is looking|looks (?:at|into)|investigat(?:es|ing)\b|on the call|answers?|answered|declare[sd]?|arriv\w*|steps in|confirms? (?:the )?(?:page|alert|impact))|\b(?:page|alert) (?:was )?(?:answered|accepted|taken|picked up)|\bincident (?:is |was )?(?:declared|opened|channel)|\bdeclared (?:an? |the )?(?:incident|sev|p[0-4])|\b(?:war ?room|bridge|incident call|incident channel) (?:is )?(?:open\w*|start\w*|set up|created)|\btook (?:the )?(?:page|incident|command|ownership)|\btakes (?:the )?(?:page|incident|command|ownership)|\bassigned to\b|\bjoin(?:ed|s) (?:the )?(?:call|bridge|incident|channel|war)|\bresponse (?:begins|began|starts|started)|\blooking\b|\bengaged\b|\binvestigation (?:begins|began|starts|started)"
+                r"\backnowledg\w*\b|\back(?:ed|'d|s)?\b|\b(?:on-?call|responders?|engineers?|sre|dba|team|operator|commander|lead|primary|secondary)\b[^|.]{0,50}?\b(?:join\w*|engag\w*|respond(?:s|ed|ing)\b|pick(?:s|ed) up|picks|takes?|took|online|assigned|logs? (?:in|on)|logged (?:in|on)|opens? (?:the )?(?:dashboard|incident|laptop|bridge)|opened|(?:start|begin|began|beg[iu]n)\w* (?:to )?(?:investigat|look|triag|work|debug|check|the investigation)|is looking|looks (?:at|into)|investigat(?:es|ing)\b|on the call|answers?|answered|declare[sd]?|arriv\w*|steps in|confirms? (?:the )?(?:page|alert|impact))|\b(?:page|alert) (?:was )?(?:answered|accepted|taken|picked up)|\bincident (?:is |was )?(?:declared|opened|channel)|\bdeclared (?:an? |the )?(?:incident|sev|p[0-4])|\b(?:war ?room|bridge|incident call|incident channel) (?:is )?(?:open\w*|start\w*|set up|created)|\bpick(?:s|ed) up (?:the )?(?:page|alert|ticket|call)\b|\btook (?:the )?(?:page|incident|command|ownership)|\btakes (?:the )?(?:page|incident|command|ownership)|\bassigned to\b|\bjoin(?:ed|s) (?:the )?(?:call|bridge|incident|channel|war)|\bresponse (?:begins|began|starts|started)|\blooking\b|\bengaged\b|\binvestigation (?:begins|began|starts|started)"
             ),
         ),
         (
@@ -728,6 +728,10 @@ pub(crate) fn tags(words: &str) -> Vec<Tag> {
     );
     if denied.is_match(&text) && !pattern!(r"\(\W*identified").is_match(&text) {
         out.retain(|tag| *tag != Tag::Identified);
+    }
+    // "(trigger)" says it all: a job that starts is no impact yet.
+    if pattern!(r"\(\W*trigger\W*\)|^\W*trigger\W").is_match(&text) {
+        out.retain(|tag| *tag == Tag::Trigger);
     }
     if pattern!(r"\bnot (?:yet )?(?:resolved|recovered|mitigated)\b|\bdid not (?:help|resolve)|\bno (?:effect|change|improvement)\b").is_match(&text) {
         out.retain(|tag| !matches!(tag, Tag::Resolved | Tag::Mitigated));

@@ -166,7 +166,7 @@ fn measures_of(cx: &Cx<'_>, row: &str, out: &mut BTreeSet<String>) {
         }
         bare.replace_range(span.range.clone(), &" ".repeat(span.range.len()));
     }
-    let bare = pattern!(r"\b[A-Z]{2,}-?\d+\b|\[[A-Z]?\d+\]|\bp\d\d+\b|\bv?\d+\.\d+\.\d+\b|\b(?:HTTP )?[45]\d\d\b|\b20\d\d(?:\.\d+)?\b|\b[A-Z]\d\b").replace_all(&bare, " ").into_owned();
+    let bare = pattern!(r"\b[A-Z]{2,}-?\d+\b|\[[A-Z]?\d+\]|\bp\d\d+\b|\bv?\d+\.\d+\.\d+\b|\b(?:HTTP|status|code|errors?|answered) [45]\d\d\b|\b20\d\d(?:\.\d+)?\b|\b[A-Z]\d\b").replace_all(&bare, " ").into_owned();
     let fractions = number::fractions(&bare);
     let mut covered: Vec<std::ops::Range<usize>> = Vec::new();
     for fraction in &fractions {
@@ -274,7 +274,7 @@ fn arithmetic(cx: &Cx<'_>, out: &mut Vec<Hit>) {
                 let after = &text.plain[fraction.range.end..end];
                 // Only a percentage that stands right behind, in parentheses, is this fraction's.
                 let Some(found) =
-                    pattern!(r"^(?:\s[\p{L}-]+){0,3}\s?\(\**(\d{1,3}(?:\.\d+)?)\s?%\**\)")
+                    pattern!(r"^(?:\s[\p{L}-]+){0,8}\s?\(\**(\d{1,3}(?:\.\d+)?)\s?%\**\)")
                         .captures(after)
                 else {
                     continue;

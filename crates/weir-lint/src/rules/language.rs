@@ -778,7 +778,6 @@ fn explained(all: &str, word: &str) -> bool {
             }))
             || expanded.starts_with("= ")
             || expanded.starts_with("— the ")
-            || expanded.starts_with(", the ")
             || expanded.starts_with(", that is")
             || expanded.starts_with("stands for")
             || expanded.starts_with("means ")

@@ -86,7 +86,7 @@ pub(super) fn deeds_have_rows(cx: &Cx<'_>) -> Vec<Hit> {
         .facts
         .rows
         .iter()
-        .map(|r| r.line_text.to_lowercase())
+        .map(|r| r.says.to_lowercase())
         .collect();
     let verbs = r"rolled|reverted|restarted|rebooted|increased|raised|enlarged|optimi[sz]ed|promoted|purged|flushed|emptied|disabled|turned (?:off|on)|switched (?:off|on)|killed|terminated|cancell?ed|removed|deleted|replaced|rebuilt|moved|cut|reduced|lowered|patched|throttled|added|scaled|created|restored|stopped|vacuumed|renewed|rotated|doubled|made (?:larger|bigger)";
     let (Ok(passive), Ok(active)) = (
@@ -286,7 +286,7 @@ pub(super) fn recovery_measured(cx: &Cx<'_>) -> Vec<Hit> {
 
 /// The sentence without what is no value: clocks, dates, ids, sizes of what was changed.
 fn value_words(sentence: &str) -> String {
-    pattern!(r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?|\d{4}-\d{2}-\d{2}|\b[A-Z]+-?\d+\b|\[[A-Z]?\d+\]|\bp9\d+\b|\bp50\b|\b5xx\b|\b50\d\b|\bv?\d+\.\d+\.\d+\b").replace_all(sentence, " ").into_owned()
+    pattern!(r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?|\d{4}-\d{2}-\d{2}|\b[A-Z]+-?\d+\b|\[[A-Z]?\d+\]|\bp9\d+\b|\bp50\b|\b5xx\b|\bHTTP [45]\d\d\b|\bv?\d+\.\d+\.\d+\b").replace_all(sentence, " ").into_owned()
 }
 
 fn figure_words(text: &str) -> bool {
