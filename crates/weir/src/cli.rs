@@ -162,6 +162,12 @@ pub(crate) enum ReportCommand {
     Import(crate::report_import::ImportArgs),
     /// Write a report with one question at a time, each with its reason.
     New(crate::report_new::NewArgs),
+    /// Say what a report lacks: any Markdown or HTML, whoever wrote it.
+    Lint(crate::report_lint::LintArgs),
+    /// Why a rule matters, with a bad and a good example.
+    Explain(crate::report_lint::ExplainArgs),
+    /// How well the rules agree with people who labelled reports.
+    Score(crate::report_lint::ScoreArgs),
 }
 
 /// `weir report render`.

@@ -10,6 +10,7 @@ mod incident;
 mod journal;
 mod outside;
 mod report_import;
+mod report_lint;
 mod report_new;
 mod report_pdf;
 mod report_render;
@@ -52,6 +53,9 @@ fn main() -> ExitCode {
         Command::Report(ReportCommand::Render(args)) => report_render::render(&args),
         Command::Report(ReportCommand::Import(args)) => report_import::import(args),
         Command::Report(ReportCommand::New(args)) => report_new::new(&args),
+        Command::Report(ReportCommand::Lint(args)) => report_lint::lint(&args),
+        Command::Report(ReportCommand::Explain(args)) => report_lint::explain(&args),
+        Command::Report(ReportCommand::Score(args)) => report_lint::score(&args),
         Command::Config(ConfigCommand::Check { file }) => run::check(&file),
         Command::Config(ConfigCommand::Schema) => {
             say(&config::schema());

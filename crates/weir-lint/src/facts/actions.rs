@@ -199,11 +199,12 @@ pub(super) fn read(doc: &Doc<'_>) -> Vec<Action> {
             Kind::Para => {
                 if labelled.contains(&i) || !listed && stands_alone(&block.text.plain) {
                     out.push(item(doc, block, heading_kind));
-                } else if attribute_line(&block.text.plain) && heading_owns(doc, i) {
-                    if let Some(last) = out.last_mut() {
-                        for line in block.text.lines() {
-                            attributes(&line, last);
-                        }
+                } else if attribute_line(&block.text.plain)
+                    && heading_owns(doc, i)
+                    && let Some(last) = out.last_mut()
+                {
+                    for line in block.text.lines() {
+                        attributes(&line, last);
                     }
                 }
             }
@@ -521,15 +522,14 @@ fn attributes(text: &Text, action: &mut Action) {
                 action.owner = Some(who.to_owned());
             }
         }
-        if action.owner.is_none() {
-            if let Some(found) = pattern!(r"(?:\(|\[|—\s|–\s| - )\s?([A-Z][\w.’'-]+(?: [A-Z&][\w.’'-]*){0,3})\s?(?:,|;|\)|\]|—|–| by | due )").captures_iter(&plain).last() {
+        if action.owner.is_none()
+            && let Some(found) = pattern!(r"(?:\(|\[|—\s|–\s| - )\s?([A-Z][\w.’'-]+(?: [A-Z&][\w.’'-]*){0,3})\s?(?:,|;|\)|\]|—|–| by | due )").captures_iter(&plain).last() {
                 let who = found[1].trim();
                 let odd = pattern!(r"^(?:P\d|SEV|INC|Due|Done|By|Q\d|[A-Z]+-\d|Prevent|Detect|Mitigate|Process|Owner|Verify|DONE|TBD|High|Low|Medium|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|See|Priority|Type|F\d)");
                 if !odd.is_match(who) {
                     action.owner = Some(who.to_owned());
                 }
             }
-        }
         if action.owner.is_none() {
             if let Some(found) = pattern!(r"^\W*\[?(?:the )?([\w&/-]+(?: [\w&/-]+){0,2} (?:team|squad|lead|engineering|group|guild))(?:\]|:| will\b| to\b|\s[—–-]\s)").captures(&plain) {
                 action.owner = Some(found[1].to_owned());
@@ -539,10 +539,7 @@ fn attributes(text: &Text, action: &mut Action) {
         }
     }
     if action.due.is_none() {
-        let stamp = clock::stamps(&plain)
-            .into_iter()
-            .filter(|s| s.day.is_some())
-            .last();
+        let stamp = clock::stamps(&plain).into_iter().rfind(|s| s.day.is_some());
         if let Some(day) = stamp.as_ref().and_then(|s| s.day?.date(None)) {
             action.due = Some(day);
             if let Some(stamp) = &stamp {

@@ -169,7 +169,7 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
             };
             let mut start = found.end();
             for sentence in block.text.plain[found.end()..]
-                .split_inclusive(['.', ';', ','])
+                .split_inclusive(['.', ';'])
                 .take(8)
             {
                 if sentence.split_whitespace().count() > 3 {
@@ -296,9 +296,13 @@ fn identified(doc: &Doc<'_>) -> Option<Said> {
 
 /// Words for who found it.
 pub(crate) fn finder(text: &str) -> Option<DetectedBy> {
+    // "No alert looks at connections" found nothing.
     let lower = text.to_lowercase();
+    let lower = pattern!(r"\bno (?:alert|alarm|monitor\w*|probe|page)s?\b[^.|]*")
+        .replace_all(&lower, " ")
+        .into_owned();
     let customer = pattern!(
-        r"\b(?:users?|customers?|clients?|merchants?|tenants?|support|partners?|agents?|tickets?|shops?|stores?|complaints?|patients?|members?|readers?|subscribers?|students?|callers?|helpdesk|service desk|twitter|social media)\b[^.|]{0,60}\b(?:report\w*|complain\w*|call\w*|open\w*|raised|wrote|writes|told|ticket\w*|contact\w*|notic\w*|flagg\w*|first|before|asked|posted)|\b(?:reported|raised|noticed|flagged|found|detected|discovered|told) (?:to us )?(?:by|from) (?:an? |the |our |several |two |three |many |some )?(?:\w+ )?(?:users?|customers?|clients?|merchants?|support|partners?|tenants?|shops?)|\b(?:user|customer|support) (?:reports?|complaints?|tickets?)\b|\bfirst (?:support )?ticket"
+        r"\bcomplain\w*|\bhotline\b|\bhelp ?desk\b|\bphone calls?\b|\b(?:shoppers?|riders?|passengers?|patients?|recipients?|drivers?|sellers?|learners?|teachers?|people|desks?|clinics?|hospitals?|viewers?|players?|guests?|residents?|citizens?|employees|staff|reception\w*|buyers?|travell?ers?|visitors?|analysts?|households?|vendors?) (?:\w+ ){0,3}?(?:call|calls|called|report\w*|phone[sd]?|tell|tells|told|wrote|writes?|ask|asks|asked|notic\w*)\b|\b(?:users?|customers?|clients?|merchants?|tenants?|support|partners?|agents?|tickets?|shops?|stores?|complaints?|patients?|members?|readers?|subscribers?|students?|callers?|helpdesk|service desk|twitter|social media)\b[^.|]{0,60}\b(?:report\w*|complain\w*|call\w*|open\w*|raised|wrote|writes|told|ticket\w*|contact\w*|notic\w*|flagg\w*|first|before|asked|posted)|\b(?:reported|raised|noticed|flagged|found|detected|discovered|told) (?:to us )?(?:by|from) (?:an? |the |our |several |two |three |many |some )?(?:\w+ )?(?:users?|customers?|clients?|merchants?|support|partners?|tenants?|shops?)|\b(?:user|customer|support) (?:reports?|complaints?|tickets?)\b|\bfirst (?:support )?ticket"
     );
     let alert = pattern!(
         r"\balert\w*|\balarm\w*|\bpager\w*|\bpaged\b|\bpage (?:fired|sent|went|for)|\bmonitor(?:ing|s)?\b|\bprobe\w*|\bsynthetic|\bhealth ?check\w*|\bprometheus|\bburn[- ]rate|\bwatchdog|\bcanary (?:check|failed)|\bdetector|\bexhausted: \d|\bsamples running|\bweir\b"
@@ -329,10 +333,9 @@ fn detected_by(doc: &Doc<'_>, facts: &Facts) -> Option<DetectedBy> {
         "how it was detected",
         "detection source",
         "discovered by",
-    ]) {
-        if let Some(by) = finder(&field.value.plain) {
-            return Some(by);
-        }
+    ]) && let Some(by) = finder(&field.value.plain)
+    {
+        return Some(by);
     }
     // The earliest row that somebody or something noticed it by.
     for row in facts
@@ -346,14 +349,7 @@ fn detected_by(doc: &Doc<'_>, facts: &Facts) -> Option<DetectedBy> {
     }
     let words = doc.words_about(&[Part::Detection]);
     finder(&words).or_else(|| {
-        let all = doc.words_about(&[
-            Part::Summary,
-            Part::Impact,
-            Part::Timeline,
-            Part::Response,
-            Part::Cause,
-            Part::Resolution,
-        ]);
+        let all = doc.words_about(&[Part::Summary, Part::Impact, Part::Timeline, Part::Response]);
         pattern!(r"(?i)[^.\n]*\b(?:detect|notic|alert|report|page)\w*[^.\n]*")
             .find_iter(&all)
             .find_map(|m| finder(m.as_str()))

@@ -330,10 +330,9 @@ impl<'s> Doc<'s> {
             if matches!(
                 field.key.as_str(),
                 "timezone" | "time zone" | "tz" | "times" | "all times"
-            ) {
-                if let Some((zone, range)) = zone::leading(&field.value.plain) {
-                    return Some((zone, field.value.source_range(range)));
-                }
+            ) && let Some((zone, range)) = zone::leading(&field.value.plain)
+            {
+                return Some((zone, field.value.source_range(range)));
             }
         }
         let mut table: Option<(Zone, Range<usize>)> = None;
@@ -341,15 +340,14 @@ impl<'s> Doc<'s> {
             if block.kind == Kind::Code {
                 continue;
             }
-            if let Some(grid) = &block.table {
-                if table.is_none()
-                    && self.about[i].any(&[Part::Timeline, Part::Summary, Part::Metadata])
-                {
-                    table = grid.head.cells.iter().find_map(|cell| {
-                        zone::declared(&cell.plain)
-                            .map(|(zone, range)| (zone, cell.source_range(range)))
-                    });
-                }
+            if let Some(grid) = &block.table
+                && table.is_none()
+                && self.about[i].any(&[Part::Timeline, Part::Summary, Part::Metadata])
+            {
+                table = grid.head.cells.iter().find_map(|cell| {
+                    zone::declared(&cell.plain)
+                        .map(|(zone, range)| (zone, cell.source_range(range)))
+                });
             }
             if let Some((zone, range)) = zone::declared(&block.text.plain) {
                 return Some((zone, block.text.source_range(range)));

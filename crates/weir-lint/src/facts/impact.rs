@@ -155,9 +155,7 @@ pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
             }
         }
     }
-    facts
-        .quantities
-        .sort_by(|a, b| (a.line, a.kind).cmp(&(b.line, b.kind)));
+    facts.quantities.sort_by_key(|a| (a.line, a.kind));
     data_statements(doc, facts);
 }
 
@@ -266,11 +264,22 @@ fn noun_of(sentence: &str) -> Option<String> {
 fn noun_after(sentence: &str, at: usize) -> Option<String> {
     let rest = &sentence[at..];
     let rest = &rest[..rest.find([',', ';', '(', '.']).unwrap_or(rest.len())];
-    pattern!(r"[A-Za-z][A-Za-z-]*")
+    let words: Vec<String> = pattern!(r"[A-Za-z][A-Za-z-]*")
         .find_iter(rest)
         .take(6)
         .map(|m| m.as_str().to_lowercase())
-        .find(|word| people().is_match(word) || work().is_match(word))
+        .collect();
+    if let Some(known) = words
+        .iter()
+        .find(|w| people().is_match(w) || work().is_match(w))
+    {
+        return Some(known.clone());
+    }
+    // "30 % of learners could not …": whoever it is, something was done to them.
+    let hurt = pattern!(
+        r"(?i)^\W*of (?:all |our |the |active )*([a-z]+s)(?: \w+ \w+)? (?:could|were|was|saw|got|had|have|did|failed|lost|received|experienced|who|in|waited|missed|met)\b"
+    );
+    hurt.captures(rest).map(|f| f[1].to_lowercase()).filter(|w| !pattern!(r"^(?:errors|connections|servers|nodes|pods|replicas|cores|slots|threads|samples|waits|times|minutes|hours|seconds|days|months|years|tests|alerts|machines|hosts|hits|disks|workers|processors|partitions|shards|keys|blocks)$").is_match(w))
 }
 
 fn quantities(doc: &Doc<'_>, words: &str, at: usize, facts: &mut Facts) {
@@ -345,12 +354,11 @@ fn quantities(doc: &Doc<'_>, words: &str, at: usize, facts: &mut Facts) {
         if let Some(span) = duration::spans(words).into_iter().find(|s| s.length.as_secs() < 900) {
             add(QuantityKind::Latency, &words[span.range.clone()], Some(span.length.as_secs_f64()));
         }
-        if let Some(lag) = pattern!(r"(?i)\b(?:lag|delay\w*|late|behind|stale)\b").find(words) {
-            if let Some(span) = duration::spans(words).into_iter().find(|s| s.length.as_secs() >= 900) {
+        if let Some(lag) = pattern!(r"(?i)\b(?:lag|delay\w*|late|behind|stale)\b").find(words)
+            && let Some(span) = duration::spans(words).into_iter().find(|s| s.length.as_secs() >= 900) {
                 let _ = lag;
                 add(QuantityKind::Latency, &words[span.range.clone()], Some(span.length.as_secs_f64()));
             }
-        }
     }
     if let Some(found) = pattern!(r"(?i)\d[\d,]*\s+(?:[a-z-]+\s){0,2}(?:tickets?|complaints?|support (?:calls?|contacts?|requests?|cases?))\b|\btickets?\b[^|.]{0,12}\d+").find(words) {
         add(QuantityKind::Tickets, found.as_str(), None);
@@ -381,23 +389,24 @@ fn data_statements(doc: &Doc<'_>, facts: &mut Facts) {
             continue;
         }
         for text in row_texts(block) {
-            if facts.data_lost.is_none() {
-                if let Some(found) = lost.find(&text.0) {
-                    facts.data_lost = Some(Said::new(
-                        doc,
-                        sentence_at(&text.0, found.start()),
-                        text.1.clone(),
-                    ));
-                }
+            if facts.data_lost.is_none()
+                && let Some(found) = lost.find(&text.0)
+            {
+                facts.data_lost = Some(Said::new(
+                    doc,
+                    sentence_at(&text.0, found.start()),
+                    text.1.clone(),
+                ));
             }
-            if facts.still_worked.is_none() && !doc.about[i].is(Part::WentWrong) {
-                if let Some(found) = worked.find(&text.0) {
-                    facts.still_worked = Some(Said::new(
-                        doc,
-                        sentence_at(&text.0, found.start()),
-                        text.1.clone(),
-                    ));
-                }
+            if facts.still_worked.is_none()
+                && !doc.about[i].is(Part::WentWrong)
+                && let Some(found) = worked.find(&text.0)
+            {
+                facts.still_worked = Some(Said::new(
+                    doc,
+                    sentence_at(&text.0, found.start()),
+                    text.1.clone(),
+                ));
             }
         }
     }

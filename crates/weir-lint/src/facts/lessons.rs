@@ -62,16 +62,16 @@ fn run_in(doc: &Doc<'_>, text: &Text, lessons: bool, facts: &mut Facts) {
             }
         }
     }
-    if lessons && facts.lucky.is_empty() {
-        if let Some(lucky) =
+    if lessons
+        && facts.lucky.is_empty()
+        && let Some(lucky) =
             pattern!(r"(?i)\bluck(?:y|ily)?\b|\bfortunate(?:ly)?\b").find(&text.plain)
-        {
-            facts.lucky.push(Said::new(
-                doc,
-                &text.plain[lucky.start()..],
-                text.source_range(lucky.range()),
-            ));
-        }
+    {
+        facts.lucky.push(Said::new(
+            doc,
+            &text.plain[lucky.start()..],
+            text.source_range(lucky.range()),
+        ));
     }
 }
 

@@ -195,11 +195,10 @@ pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
         .map(|f| names(&f.value.plain))
         .unwrap_or_default();
     let header = header(doc);
-    if facts.reviewed_by.is_empty() {
-        if let Some(found) = pattern!(r"(?i)\b(?:reviewed|approved) by ((?-i:[A-Z]|the |a )[^.\n|,]{1,60}?)(?: on \d| on [A-Z]|[.,\n|]|$)").captures(&header) {
+    if facts.reviewed_by.is_empty()
+        && let Some(found) = pattern!(r"(?i)\b(?:reviewed|approved) by ((?-i:[A-Z]|the |a )[^.\n|,]{1,60}?)(?: on \d| on [A-Z]|[.,\n|]|$)").captures(&header) {
             facts.reviewed_by = names(&found[1]);
         }
-    }
     facts.published = PUBLISHED
         .iter()
         .flat_map(|key| doc.fields.iter().filter(move |f| f.key == *key))
@@ -451,11 +450,11 @@ pub(super) fn clocks(doc: &Doc<'_>, facts: &mut Facts) {
             }
         }
     }
-    if started.is_none() || ended.is_none() {
-        if let Some((from, to)) = prose(doc) {
-            started = started.or(Some(from));
-            ended = ended.or(to);
-        }
+    if (started.is_none() || ended.is_none())
+        && let Some((from, to)) = prose(doc)
+    {
+        started = started.or(Some(from));
+        ended = ended.or(to);
     }
     let row = |tag: Tag| {
         facts
@@ -467,7 +466,7 @@ pub(super) fn clocks(doc: &Doc<'_>, facts: &mut Facts) {
         .or_else(|| row(Tag::Detected))
         .or_else(|| facts.rows.iter().find(|r| r.stamp.is_some()));
     if started.is_none() {
-        started = first.map(|row| row_clock(row));
+        started = first.map(row_clock);
     }
     if ended.is_none() {
         ended = facts
@@ -485,15 +484,15 @@ pub(super) fn clocks(doc: &Doc<'_>, facts: &mut Facts) {
             .map(row_clock);
     }
     // An end without a date, earlier in the day than the start, is on the next day.
-    if let (Some(from), Some(to)) = (&started, &mut ended) {
-        if let (Some(a), Some(b)) = (from.at, to.at) {
-            let same_day_only = b < a && a.duration_since(b) < jiff::SignedDuration::from_hours(24);
-            let undated = !clock::stamps(doc.source.slice(to.range.clone()))
-                .iter()
-                .any(|s| s.day.is_some());
-            if same_day_only && undated {
-                to.at = b.checked_add(jiff::SignedDuration::from_hours(24)).ok();
-            }
+    if let (Some(from), Some(to)) = (&started, &mut ended)
+        && let (Some(a), Some(b)) = (from.at, to.at)
+    {
+        let same_day_only = b < a && a.duration_since(b) < jiff::SignedDuration::from_hours(24);
+        let undated = !clock::stamps(doc.source.slice(to.range.clone()))
+            .iter()
+            .any(|s| s.day.is_some());
+        if same_day_only && undated {
+            to.at = b.checked_add(jiff::SignedDuration::from_hours(24)).ok();
         }
     }
     let at = |keys: &[&str]| by_field(doc, keys, 0).and_then(|clock| clock.at);

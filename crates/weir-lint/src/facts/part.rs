@@ -251,7 +251,7 @@ static SPLIT: LazyLock<Regex> =
 /// Lower case, without numbering, marks and the colon at the end.
 fn normal(title: &str) -> String {
     static LEAD: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^(?:part |section |step )?(?:\d+(?:\.\d+)*|[ivx]+|[a-h])[.):]\s*|^(?:part|section) \w+[:.–—-]?\s*|^\d+\s+")
+        Regex::new(r"^(?:part |section |step )?(?:\d+(?:\.\d+)*|[ivx]+|[a-h])[.):]\s*|^(?:part|section) \w+[:.–—-]?\s*")
             .expect("a fixed pattern")
     });
     let lower = title.trim().to_lowercase().replace('’', "'");

@@ -110,6 +110,8 @@ struct Raw<'a> {
     zone: Option<Zone>,
     /// What stands in a column for sources.
     source: Option<String>,
+    /// A paragraph of several sentences, or a sentence of one.
+    told: bool,
 }
 
 /// Reads the rows, in the order of the text.
@@ -128,9 +130,11 @@ pub(super) fn rows(doc: &Doc<'_>) -> Vec<Row> {
             raws = stamped;
         }
     }
-    if raws.iter().filter(|raw| raw.stamp.is_some()).count() < 2 {
+    // Told in paragraphs: then each sentence with a clock is a row, not each paragraph.
+    let paragraphs = raws.iter().filter(|raw| raw.stamp.is_some()).count();
+    if raws.iter().all(|raw| raw.told) || paragraphs < 2 {
         let told = prose_rows(doc);
-        if told.len() >= 3 {
+        if told.len() >= 3 && told.len() > paragraphs {
             raws = told;
         }
     }
@@ -168,6 +172,7 @@ fn prose_rows<'a>(doc: &'a Doc<'_>) -> Vec<Raw<'a>> {
                     day: None,
                     zone: None,
                     source: None,
+                    told: false,
                 });
             } else if let Some(last) = out.last_mut() {
                 let last: &mut Raw<'_> = last;
@@ -227,6 +232,7 @@ fn collect<'a>(doc: &'a Doc<'_>, wanted: impl Fn(usize) -> bool) -> Vec<Raw<'a>>
                             day,
                             zone: None,
                             source: None,
+                            told: false,
                         });
                         last_item = Some(depth);
                     }
@@ -251,6 +257,7 @@ fn collect<'a>(doc: &'a Doc<'_>, wanted: impl Fn(usize) -> bool) -> Vec<Raw<'a>>
                             day,
                             zone: None,
                             source: None,
+                            told: false,
                         });
                         last_item = Some(depth);
                     }
@@ -262,10 +269,10 @@ fn collect<'a>(doc: &'a Doc<'_>, wanted: impl Fn(usize) -> bool) -> Vec<Raw<'a>>
                     last_item = None;
                 } else if let Some(only) = date_alone(text, doc) {
                     day = Some(only);
-                } else if last_item == Some(0) || block.item_depth > 0 {
-                    if let Some(row) = out.last_mut() {
-                        row.more.push(text);
-                    }
+                } else if (last_item == Some(0) || block.item_depth > 0)
+                    && let Some(row) = out.last_mut()
+                {
+                    row.more.push(text);
                 }
             }
             Kind::Table | Kind::Code => {}
@@ -295,6 +302,7 @@ fn raw<'a>(text: &Text, stamp: Stamp, day: Option<Date>, block: &'a Block) -> Ra
         day,
         zone: None,
         source: None,
+        told: matches!(block.kind, Kind::Para) && text.plain.len() > 160,
     }
 }
 
@@ -466,6 +474,7 @@ fn table_rows<'a>(table: &'a crate::tree::Table, day: Option<Date>, out: &mut Ve
             day,
             zone: zone.clone(),
             source,
+            told: false,
         });
     }
 }
@@ -683,13 +692,13 @@ pub(crate) fn tags(words: &str) -> Vec<Tag> {
         (
             Tag::Detected,
             pattern!(
-                r"\bdetect(?:ed|s|ion)?\b|\balert(?:s|ed|ing)?\b|\balarm(?:s|ed)?\b|\bpage(?:s|d)?\b[^|.]{0,30}\b(?:fire[ds]?|sent|goes|went|on-?call|for|to|out)\b|\bpaged\b|\bpager\b|pagerduty|opsgenie|\b(?:monitor(?:ing)?|probe|synthetic(?: check)?|health ?check|check)\b[^|.]{0,40}\b(?:fire[ds]?|fail\w*|trip\w*|report\w*|flag\w*|red)\b|\b(?:user|customer|client|merchant|tenant|support|partner|agent)s?\b[^|.]{0,40}\b(?:report\w*|complain\w*|ticket\w*|call\w*|open\w*|flag\w*|writes?|wrote)\b|\breport(?:s|ed)? (?:by|from|of)\b|\b(?:first|support) (?:customer )?(?:tickets?|complaints?|reports?)\b|\bnotic(?:e|es|ed)\b|\bspotted\b|\bfired\b|\bburn[- ]rate\b"
+                r"\bdetect(?:ed|s|ion)?\b|\balert(?:s|ed|ing)?\b|\balarm(?:s|ed)?\b|\bpage(?:s|d)?\b[^|.]{0,30}\b(?:fire[ds]?|sent|goes|went|on-?call|for|to|out)\b|\bpaged\b|\bpager\b|pagerduty|opsgenie|\b(?:monitor(?:ing)?|probe|synthetic(?: check)?|health ?check|check)\b[^|.]{0,40}\b(?:fire[ds]?|fail\w*|trip\w*|report\w*|flag\w*|red)\b|\b(?:user|customer|client|merchant|tenant|support|partner|agent)s?\b[^|.]{0,40}\b(?:report\w*|complain\w*|ticket\w*|call\w*|open\w*|flag\w*|writes?|wrote)\b|\breport(?:s|ed)? (?:by|from|of)\b|\bcomplain\w*|\bcall(?:s|ed)? (?:us|support|in)\b|\btells? us\b|\btold (?:us|by)\b|\b(?:shops?|desks?|stores?|riders?|passengers?|patients?|people|recipients?|drivers?|sellers?|teachers?|learners?|students?|readers?|staff|reception\w*|tenants?|members?)\b[^|.]{0,24}\b(?:calls?|called|complain\w*|phone[sd]?|report\w*|tells?|told|write|wrote|ask|asked)\b|\b(?:first|support) (?:customer )?(?:tickets?|complaints?|reports?)\b|\bnotic(?:e|es|ed)\b|\bspotted\b|\bfired\b|\bburn[- ]rate\b"
             ),
         ),
         (
             Tag::Acked,
             pattern!(
-                r"\backnowledg\w*\b|\back(?:ed|'d|s)?\b|\b(?:on-?call|responders?|engineers?|sre|dba|team|operator|commander|lead|primary|secondary)\b[^|.]{0,50}?\b(?:join\w*|engag\w*|respond(?:s|ed|ing)\b|pick(?:s|ed) up|picks|takes?|took|online|assigned|logs? (?:in|on)|logged (?:in|on)|opens? (?:the )?(?:dashboard|incident|laptop|bridge)|opened|(?:start|begin|began|beg[iu]n)\w* (?:to )?(?:investigat|look|triag|work|debug|check|the investigation)|is looking|looks? (?:at|into)|investigat(?:es|ing)\b|on the call|answers?|answered|declare[sd]?|arriv\w*|steps in|confirms? (?:the )?(?:page|alert|impact))|\b(?:page|alert) (?:was )?(?:answered|accepted|taken|picked up)|\bincident (?:is |was )?(?:declared|opened|channel)|\bdeclared (?:an? |the )?(?:incident|sev|p[0-4])|\b(?:war ?room|bridge|incident call|incident channel) (?:is )?(?:open\w*|start\w*|set up|created)|\btook (?:the )?(?:page|incident|command|ownership)|\btakes (?:the )?(?:page|incident|command|ownership)|\bassigned to\b|\bjoin(?:ed|s) (?:the )?(?:call|bridge|incident|channel|war)|\bresponse (?:begins|began|starts|started)|\blooking\b|\bengaged\b|\binvestigation (?:begins|began|starts|started)"
+                r"\backnowledg\w*\b|\back(?:ed|'d|s)?\b|\b(?:on-?call|responders?|engineers?|sre|dba|team|operator|commander|lead|primary|secondary)\b[^|.]{0,50}?\b(?:join\w*|engag\w*|respond(?:s|ed|ing)\b|pick(?:s|ed) up|picks|takes?|took|online|assigned|logs? (?:in|on)|logged (?:in|on)|opens? (?:the )?(?:dashboard|incident|laptop|bridge)|opened|(?:start|begin|began|beg[iu]n)\w* (?:to )?(?:investigat|look|triag|work|debug|check|the investigation)|is looking|looks (?:at|into)|investigat(?:es|ing)\b|on the call|answers?|answered|declare[sd]?|arriv\w*|steps in|confirms? (?:the )?(?:page|alert|impact))|\b(?:page|alert) (?:was )?(?:answered|accepted|taken|picked up)|\bincident (?:is |was )?(?:declared|opened|channel)|\bdeclared (?:an? |the )?(?:incident|sev|p[0-4])|\b(?:war ?room|bridge|incident call|incident channel) (?:is )?(?:open\w*|start\w*|set up|created)|\bpick(?:s|ed) up (?:the )?(?:page|alert|ticket|call)\b|\btook (?:the )?(?:page|incident|command|ownership)|\btakes (?:the )?(?:page|incident|command|ownership)|\bassigned to\b|\bjoin(?:ed|s) (?:the )?(?:call|bridge|incident|channel|war)|\bresponse (?:begins|began|starts|started)|\blooking\b|\bengaged\b|\binvestigation (?:begins|began|starts|started)"
             ),
         ),
         (
@@ -701,7 +710,7 @@ pub(crate) fn tags(words: &str) -> Vec<Tag> {
         (
             Tag::Identified,
             pattern!(
-                r"\bidentif(?:y|ies|ied|ication)\b|\b(?:root )?cause\b(?:[^|.]{0,30}\b(?:found|confirm\w*|is|was|named|known|clear|establish\w*|located|determined|understood))|\bcause: |\btrace[ds]?\b[^|.]{0,40}\b(?:to|back)\b|\bpinpoint\w*|\b(?:found|finds|find|discover(?:ed|s)|realis(?:ed|es)|realiz(?:ed|es)|saw|sees|shows?|showed|confirm(?:ed|s)|notic(?:ed|es)|determin(?:ed|es)|establish(?:ed|es)|conclud(?:ed|es)|reveal(?:ed|s))\b (?:that |the |a |an |all |\d|it |`?pg_|`?show|no (?:free|idle))|\bisolat(?:ed|es) to\b|\bnarrow\w* (?:it |the \w+ )?(?:down )?to\b|\bcorrelat\w*|\bdiagnos(?:ed|is|es)\b|\blinked to\b|\bpoints? (?:to|at)\b|\bculprit\b|\bbisect\w*|\bhypothesis confirmed"
+                r"\bidentif(?:y|ies|ied|ication)\b|\b(?:root )?cause\b(?:[^|.]{0,30}\b(?:found|confirm\w*|is|was|named|known|clear|establish\w*|located|determined|understood))|\bcause: |\btrace[ds]?\b[^|.]{0,40}\b(?:to|back)\b|\bpinpoint\w*|\b(?:found|finds|discover(?:ed|s)|realis(?:ed|es)|realiz(?:ed|es)|determin(?:ed|es)|establish(?:ed|es)|conclud(?:ed|es)|reveal(?:ed|s))\b (?:that |the |a |an |all |\d|it |to be |`?pg_|`?show|no (?:free|idle))|\b(?:shows|showed|confirm(?:ed|s)|saw|sees) (?:that |\d|all )|\bfound to be\b|\b(?:lock|leak|slot|queue|index|query|transaction|process|job|change|release|cause|reason|culprit|record|entry|setting|bug|session)\b[^|.]{0,30}\bfound\b|\bseen to (?:begin|start)|\bisolat(?:ed|es) to\b|\bnarrow\w* (?:it |the \w+ )?(?:down )?to\b|\bcorrelat\w*|\bdiagnos(?:ed|is|es)\b|\blinked to\b|\bpoints? (?:to|at)\b|\bculprit\b|\bbisect\w*|\bhypothesis confirmed"
             ),
         ),
         (
@@ -733,6 +742,10 @@ pub(crate) fn tags(words: &str) -> Vec<Tag> {
     );
     if denied.is_match(&text) && !pattern!(r"\(\W*identified").is_match(&text) {
         out.retain(|tag| *tag != Tag::Identified);
+    }
+    // "(trigger)" says it all: a job that starts is no impact yet.
+    if pattern!(r"\(\W*trigger\W*\)|^\W*trigger\W").is_match(&text) {
+        out.retain(|tag| *tag == Tag::Trigger);
     }
     if pattern!(r"\bnot (?:yet )?(?:resolved|recovered|mitigated)\b|\bdid not (?:help|resolve)|\bno (?:effect|change|improvement)\b").is_match(&text) {
         out.retain(|tag| !matches!(tag, Tag::Resolved | Tag::Mitigated));

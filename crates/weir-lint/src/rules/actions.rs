@@ -94,9 +94,7 @@ pub(super) fn due_dates(cx: &Cx<'_>) -> Vec<Hit> {
         .facts
         .actions
         .iter()
-        .filter(|a| {
-            !dated(a) && !(a.done && a.words.chars().any(|c| c.is_ascii_digit()) && has_date(a))
-        })
+        .filter(|a| !(dated(a) || a.done && has_date(a)))
         .partition(|a| asked(cx, a));
     let mut out: Vec<Hit> = open
         .first()
@@ -210,7 +208,7 @@ fn measurable(action: &Action) -> bool {
         return true;
     }
     let text = stripped(action);
-    pattern!(r"(?i)(?:<|>|≤|≥|\bbelow|\babove|\bunder|\bover|\bat least|\bat most|\bwithin|\bto|\bexceed\w*|\bfrom|\bevery|\bper|\bup to|\bmore than|\bless than|\blonger than|\bat)\s(?:\w+ )?\d|\d\s?(?:%|x\b|×|ms\b|s\b|min\b|minutes?|seconds?|hours?|connections?|/s|rps|qps|gb\b|mb\b)|\bso that\b|\bdone when\b|\bpass(?:es)? (?:when|if)\b|\bfails? (?:the build|when|if)\b|\bverif\w* (?:by|with|:)|\buntil\b[^.]{0,40}\b(?:pass|below|under|\d)").is_match(&text)
+    pattern!(r"(?i)(?:<|>|≤|≥|\bbelow|\babove|\bunder|\bover|\bat least|\bat most|\bwithin|\bto|\bexceed\w*|\bfrom|\bevery|\bper|\bup to|\bmore than|\bless than|\blonger than|\bat)\s(?:\w+ )?\d|\d\s?(?:%|x\b|×|ms\b|s\b|min\b|minutes?|seconds?|hours?|connections?|/s|rps|qps|gb\b|mb\b)|\bso that [^.]{0,80}(?:\d|\bbelow\b|\babove\b|\bunder\b|\bnever\b|\bno )|\bdone when\b|\bpass(?:es)? (?:when|if)\b|\bfails? (?:the build|when|if)\b|\bverif\w* (?:by|with|:)|\buntil\b[^.]{0,40}\b(?:pass|below|under|\d)").is_match(&text)
 }
 
 /// The words of the action without its dates, ids and priorities.
@@ -479,8 +477,7 @@ pub(super) fn types_and_ends(cx: &Cx<'_>) -> Vec<Hit> {
     let ends = actions.iter().any(measurable) || actions.iter().any(|a| pattern!(r"(?i)^\W*(?:add (?:an? )?)?(?:alert|page|notify|fail|refuse|reject|stop)\b[^.]{0,80}\b(?:when|if|before|after|for|reach\w*|more than|above|below|that)\b").is_match(&a.says));
     if !ends {
         let all = actions.len();
-        let firsts: Vec<&Action> = actions.iter().filter(|a| !concrete(&work(a))).collect();
-        let place = firsts.first().copied().unwrap_or(&actions[0]);
+        let place = &actions[0];
         out.push(
             Hit::new(place.range.clone(), format!("0 of {all} actions have an end that can be measured"))
                 .fix("give each a `verify`: a query or a drill with its threshold, for example `pool wait p99 below 100 ms at twice the load`"),

@@ -28,7 +28,7 @@ fn figures(words: &str) -> usize {
 /// A change, a choice or an omission that came before: a release, a setting, a campaign, a limit
 /// that was set once.
 fn change(words: &str) -> bool {
-    pattern!(r"(?i)\b(?:deploy\w*|(?:the|this|that|a|new|of|in) releases?|released|release \d|roll(?:ed)?[ -]?out|merged?|migration|upgraded?|configuration (?:change|file|release)|config (?:change|release|file)|commit \w+|feature flag|campaign|newsletter|mail to|batch size|backfill|cron|import(?:ed)?|expir\w*|certificate|hard-?coded|(?:was|were|is|are|had been|been) (?:\w+ )?(?:set|chosen|written|added|removed|changed|introduced|replaced|moved|renamed|switched|reduced|enabled|left out|renewed|built|sized|copied|applied|given|locked|started|closed|deleted)|since (?:january|february|march|april|may|june|july|august|september|october|november|december|the (?:move|last|upgrade|release|migration)|20\d\d|version)|never (?:closed|returned|released|freed|drops?|asked|cleaned|removed)|no longer|locks? (?:each|every|a|the)|leak(?:ed|s|ing)?|retr(?:y|ies)|without (?:a |an |any )?(?:limit|timeout|jitter|index|pause|bound)|no (?:limit|timeout|jitter|index|bound|upper)|default (?:of|is|was|applied)|turned off|needs an? exclusive)\b").is_match(words)
+    pattern!(r"(?i)\b(?:deploy\w*|(?:the|this|that|a|new|of|in) releases?|released|release \d|roll(?:ed)?[ -]?out|merged?|migration|upgraded?|configuration (?:change|file|release)|config (?:change|release|file)|commit \w+|feature flag|campaign (?:start|went|sent|brought|mail|began|launch)\w*|(?:mail|marketing|ad|advertising) campaign|newsletter|mail to|batch size|backfill|cron|import(?:ed)?|expir\w*|certificate|hard-?coded|(?:was|were|is|are|had been|been) (?:\w+ )?(?:set|chosen|written|added|removed|changed|introduced|replaced|moved|renamed|switched|reduced|enabled|left out|renewed|built|sized|copied|applied|given|locked|started|closed|deleted)|since (?:january|february|march|april|may|june|july|august|september|october|november|december|the (?:move|last|upgrade|release|migration)|20\d\d|version)|never (?:closed|returned|released|freed|drops?|asked|cleaned|removed)|no longer|locks? (?:each|every|a|the)|leak(?:ed|s|ing)?|retr(?:y|ies)|without (?:a |an |any )?(?:limit|timeout|jitter|index|pause|bound)|no (?:limit|timeout|jitter|index|bound|upper)|default (?:of|is|was|applied)|turned off|needs an? exclusive)\b").is_match(words)
 }
 
 pub(super) fn not_a_mechanism(cx: &Cx<'_>) -> Vec<Hit> {
@@ -298,7 +298,7 @@ pub(super) fn sized_resource(cx: &Cx<'_>) -> Vec<Hit> {
                 }
             }
             let grown = pattern!(
-                r"(?i)\b(?:increas\w*|rais\w*|enlarg\w*|resiz\w*|bump\w*|doubled|expand\w*|adjust\w*) (?:the |its |our |database |connection |max\w* |maximum |\w+'?s )*(?:connection )?(?:pool(?: size)?|max_connections|memory(?: limit)?|heap|disk|replicas?|workers?|threads?|consumers?)\b|\b(?:pools?(?: size)?|limit|memory|heap|disk|replicas?|workers?|threads?|consumers|volume|capacity|servers) (?:was |were |is |are |had been |has been )(?:\w+ly )?(?:increased|raised|enlarged|resized|doubled|expanded|made (?:larger|bigger))\b|\b(?:gets?|got|given|gave|had) (?:\w+ )?(?:more memory|a larger heap|more (?:disk|capacity|threads|workers|connections)|bigger)\b|\bmore memory\b|\bpool gets bigger\b|\bdisk (?:was )?made bigger\b"
+                r"(?i)\b(?:increas\w*|rais\w*|enlarg\w*|resiz\w*|bump\w*|doubled|expand\w*|adjust\w*) (?:the |its |our |database |connection |max\w* |maximum |\w+'?s )*(?:connection )?(?:pool(?: size)?|max_connections|memory(?: limit)?|heap|disk|replicas?|workers?|threads?|consumers?)\b|\b(?:pools?(?: size)?|limit|memory|heap|disk|replicas?|workers?|threads?|consumers|volume|capacity|servers) (?:was |were |is |are |had been |has been )(?:\w+ly )?(?:increased|raised|enlarged|resized|doubled|expanded|made (?:larger|bigger))\b|\b(?:gets?|got|given|gave|had) (?:\w+ )?(?:more memory|a larger heap|more (?:disk|capacity|threads|workers|connections)|bigger)\b|\bmore memory\b|\bpool gets bigger\b|\bdisk (?:was )?made bigger\b|\blarger heap\b|\bmore (?:pods|replicas|instances|nodes|workers|consumers|threads|connections) (?:were|was) (?:added|started)\b"
             );
             if doc.about[i].any(&[
                 Part::Timeline,
@@ -307,15 +307,14 @@ pub(super) fn sized_resource(cx: &Cx<'_>) -> Vec<Hit> {
                 Part::Response,
                 Part::Summary,
                 Part::Cause,
-            ]) {
-                if let Some(found) = grown.find(words) {
-                    let rest =
-                        &words[found.end()..crate::source::floor_boundary(words, found.end() + 60)];
-                    let both = pattern!(r"(?i)\bfrom [^.]{0,20}\d[^.]{0,24}\bto [^.]{0,12}\d|\d[\d,]*\s?(?:[A-Za-z]+\s)?(?:→|->)\s?\d").is_match(rest) || pattern!(r"(?i)\d[\d,]*\s?(?:→|->)\s?\d").is_match(words);
-                    match &mut changed {
-                        Some((_, ok)) => *ok |= both,
-                        None => changed = Some((text.source_range(found.range()), both)),
-                    }
+            ]) && let Some(found) = grown.find(words)
+            {
+                let rest =
+                    &words[found.end()..crate::source::floor_boundary(words, found.end() + 60)];
+                let both = pattern!(r"(?i)\bfrom [^.]{0,20}\d[^.]{0,24}\bto [^.]{0,12}\d|\d[\d,]*\s?(?:[A-Za-z]+\s)?(?:→|->)\s?\d").is_match(rest) || pattern!(r"(?i)\d[\d,]*\s?(?:→|->)\s?\d").is_match(words);
+                match &mut changed {
+                    Some((_, ok)) => *ok |= both,
+                    None => changed = Some((text.source_range(found.range()), both)),
                 }
             }
         }

@@ -31,10 +31,11 @@ pub(super) fn start_and_end(cx: &Cx<'_>) -> Vec<Hit> {
         }
     }
     // Both lack the same: said once.
-    if let [a, b] = out.as_slice() {
-        if a.message.replace("start", "end") == b.message && a.fix == b.fix {
-            out.pop();
-        }
+    if let [a, b] = out.as_slice()
+        && a.message.replace("start", "end") == b.message
+        && a.fix == b.fix
+    {
+        out.pop();
     }
     out
 }
@@ -73,7 +74,11 @@ fn one(cx: &Cx<'_>, name: &str, clock: &Clock, out: &mut Vec<Hit>) {
                 || declared.is_explicit()
                     && zone::parse(zone).is_some_and(|own| offset(&own) == offset(declared))
         });
-        if declared {
+        // The conversion stands behind it already.
+        let end = clock.range.end;
+        let behind = cx.doc.source.slice(end..end + 40);
+        let converted = pattern!(r"^[^\n(]{0,4}\([^)\n]{0,24}\b(?:UTC|GMT)\b").is_match(behind);
+        if declared || converted {
             return;
         }
         let hit = Hit::new(
@@ -236,7 +241,9 @@ fn rows(cx: &Cx<'_>) -> Vec<Duration> {
 }
 
 pub(super) fn excluded_time(cx: &Cx<'_>) -> Vec<Hit> {
-    let all = cx.doc.all_words();
+    let all = pattern!(r"\d{4}-\d{2}-\d{2}")
+        .replace_all(&cx.doc.all_words(), " ")
+        .into_owned();
     if cx.facts.computed_duration().is_none() && ongoing(cx) {
         return Vec::new();
     }

@@ -22,7 +22,7 @@ pub(super) fn contradictions(cx: &Cx<'_>) -> Vec<Hit> {
     let mut out = Vec::new();
     for action in &cx.facts.actions {
         let says = action.says.to_lowercase();
-        let scales = pattern!(r"\bauto-?scal\w*|\bscal\w*\b[^.]{0,40}\b(?:frontend|backend|app\w*|web|pods?|replicas?|instances?|servers?|workers?)\b|\b(?:more|add\w*|double|increase)\b[^.]{0,30}\b(?:app\w*|web|frontend|backend|api|portal|more)\b[^.]{0,20}\b(?:pods?|replicas?|instances?|servers?|workers?)\b").is_match(&says);
+        let scales = pattern!(r"\bmore (?:\w+ )?(?:pods|replicas|instances|servers|nodes)\b|\bauto-?scal\w*|\bscal\w*\b[^.]{0,40}\b(?:frontend|backend|app\w*|web|pods?|replicas?|instances?|servers?|workers?)\b|\b(?:more|add\w*|double|increase)\b[^.]{0,30}\b(?:app\w*|web|frontend|backend|api|portal|more)\b[^.]{0,20}\b(?:pods?|replicas?|instances?|servers?|workers?)\b").is_match(&says);
         let capped = pattern!(r"\bso that (?:all|the sum)\b|\bcap\b|\bcapp\w*|\bmax_connections\b|\bbudget\b|\bper[- ]pod\b|\blimit\w*|\bheadroom\b|\bpooler\b|\bwithin\b").is_match(&(says.clone() + &action.words.to_lowercase()));
         let connections = pattern!(r"\bconnections?\b|\bpool\b").is_match(&says);
         if (exhausted || connections) && scales && !capped {
@@ -216,13 +216,11 @@ pub(super) fn reviewed_in_time(cx: &Cx<'_>) -> Vec<Hit> {
             .fix("let somebody review it who did not respond"),
         );
     }
-    if cx.strict() && out.is_empty() {
-        if facts.reviewed_by.is_empty() {
-            out.push(Hit::ask(
-                place(),
-                "who reviews this report, without having written it or responded?",
-            ));
-        }
+    if cx.strict() && out.is_empty() && facts.reviewed_by.is_empty() {
+        out.push(Hit::ask(
+            place(),
+            "who reviews this report, without having written it or responded?",
+        ));
     }
     out
 }

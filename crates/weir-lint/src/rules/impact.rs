@@ -159,12 +159,14 @@ fn measures_of(cx: &Cx<'_>, row: &str, out: &mut BTreeSet<String>) {
         let before = &bare[crate::source::floor_boundary(&bare, span.range.start.saturating_sub(40))
             ..span.range.start];
         let lasted = pattern!(r"(?i)\b(?:for|lasted|went on for|took|after|duration|within|until|in)\W*(?:about |around )?$").is_match(before);
-        if !of_incident && written && !lasted && span.length.as_secs() < 36 * 3600 {
+        // A long one is a lag or a delay only where it says so.
+        let lag = span.length.as_secs() < 600 || pattern!(r"(?i)\b(?:late|lag\w*|delay\w*|behind|stale\w*|old|wait\w*|queue\w*|before|after|worst|median|latency|longest)\b").is_match(&bare);
+        if !of_incident && written && !lasted && lag && span.length.as_secs() < 36 * 3600 {
             out.insert("a length of time".to_owned());
         }
         bare.replace_range(span.range.clone(), &" ".repeat(span.range.len()));
     }
-    let bare = pattern!(r"\b[A-Z]{2,}-?\d+\b|\[[A-Z]?\d+\]|\bp\d\d+\b|\bv?\d+\.\d+\.\d+\b|\b(?:HTTP )?[45]\d\d\b|\b20\d\d(?:\.\d+)?\b|\b[A-Z]\d\b").replace_all(&bare, " ").into_owned();
+    let bare = pattern!(r"\b[A-Z]{2,}-?\d+\b|\[[A-Z]?\d+\]|\bp\d\d+\b|\bv?\d+\.\d+\.\d+\b|\b(?:HTTP|status|code|errors?|answered) [45]\d\d\b|\b20\d\d(?:\.\d+)?\b|\b[A-Z]\d\b").replace_all(&bare, " ").into_owned();
     let fractions = number::fractions(&bare);
     let mut covered: Vec<std::ops::Range<usize>> = Vec::new();
     for fraction in &fractions {
@@ -272,7 +274,7 @@ fn arithmetic(cx: &Cx<'_>, out: &mut Vec<Hit>) {
                 let after = &text.plain[fraction.range.end..end];
                 // Only a percentage that stands right behind, in parentheses, is this fraction's.
                 let Some(found) =
-                    pattern!(r"^(?:\s[\p{L}-]+){0,3}\s?\(\**(\d{1,3}(?:\.\d+)?)\s?%\**\)")
+                    pattern!(r"^(?:\s[\p{L}-]+){0,8}\s?\(\**(\d{1,3}(?:\.\d+)?)\s?%\**\)")
                         .captures(after)
                 else {
                     continue;
@@ -464,10 +466,9 @@ fn counts(cx: &Cx<'_>, out: &mut Vec<Hit>) {
                 let line = cx.doc.source.place(at.start).line;
                 let near = &text.plain[crate::source::floor_boundary(
                     &text.plain,
-                    whole.start().saturating_sub(30),
-                )
-                    ..crate::source::floor_boundary(&text.plain, whole.end() + 30)];
-                let qualified = pattern!(r"(?i)\b(?:of which|of them|further|another|more|remaining|other|first|later|then|per|each|fewer|usual|by \d|after|before|second|minute)\b").is_match(near);
+                    whole.start().saturating_sub(24),
+                )..whole.end()];
+                let qualified = pattern!(r"(?i)\b(?:of which|of them|further|another|more|remaining|other|first|later|then|per|each|fewer|usual|second|minute)\b").is_match(near);
                 if qualified {
                     continue;
                 }

@@ -146,11 +146,10 @@ fn names(cx: &Cx<'_>, text: &Text, out: &mut Vec<Hit>) {
         }
     }
     for found in pattern!(r"\b(?:caused|made|pushed|merged|deleted|deployed|introduced|approved|changed|broken|executed|dropped|run|applied|committed|misconfigured|written|rolled out|released)\b[^.;]{0,40}?\bby ([A-Z][a-zé]+(?: [A-Z][a-zé]+)?)\b").captures_iter(&text.plain) {
-        if let Some(name) = found.get(1) {
-            if !text.is_quoted(name.start()) && is_person(cx, name.as_str()) {
+        if let Some(name) = found.get(1)
+            && !text.is_quoted(name.start()) && is_person(cx, name.as_str()) {
                 out.push(person(text, name.range(), name.as_str()));
             }
-        }
     }
 }
 
@@ -779,7 +778,6 @@ fn explained(all: &str, word: &str) -> bool {
             }))
             || expanded.starts_with("= ")
             || expanded.starts_with("— the ")
-            || expanded.starts_with(", the ")
             || expanded.starts_with(", that is")
             || expanded.starts_with("stands for")
             || expanded.starts_with("means ")

@@ -86,7 +86,7 @@ pub(super) fn deeds_have_rows(cx: &Cx<'_>) -> Vec<Hit> {
         .facts
         .rows
         .iter()
-        .map(|r| r.line_text.to_lowercase())
+        .map(|r| r.says.to_lowercase())
         .collect();
     let verbs = r"rolled|reverted|restarted|rebooted|increased|raised|enlarged|optimi[sz]ed|promoted|purged|flushed|emptied|disabled|turned (?:off|on)|switched (?:off|on)|killed|terminated|cancell?ed|removed|deleted|replaced|rebuilt|moved|cut|reduced|lowered|patched|throttled|added|scaled|created|restored|stopped|vacuumed|renewed|rotated|doubled|made (?:larger|bigger)";
     let (Ok(passive), Ok(active)) = (
@@ -126,10 +126,10 @@ pub(super) fn deeds_have_rows(cx: &Cx<'_>) -> Vec<Hit> {
         }
         for (verb, object, before) in told {
             let Some(verb) = verb else { continue };
-            // A sentence with its own clock is a row of its own.
+            // A clause with its own clock is a row of its own.
             if text.is_quoted(verb.start())
                 || undone(&text.plain, verb.range())
-                || pattern!(r"\d{1,2}:\d{2}").is_match(sentence(&text.plain, verb.start()))
+                || pattern!(r"\d{1,2}:\d{2}").is_match(clause(&text.plain, verb.start()))
             {
                 continue;
             }
@@ -212,9 +212,10 @@ fn around(text: &str, range: std::ops::Range<usize>) -> (String, String) {
     (before, text[range.end..end].to_owned())
 }
 
-fn sentence(text: &str, at: usize) -> &str {
-    let start = text[..at].rfind(". ").map_or(0, |i| i + 2);
-    let end = text[at..].find(". ").map_or(text.len(), |i| at + i);
+fn clause(text: &str, at: usize) -> &str {
+    let cut = pattern!(r"[.;,]\s|\sand (?:the|then|an?|its|our)\s");
+    let start = cut.find_iter(&text[..at]).last().map_or(0, |m| m.end());
+    let end = cut.find(&text[at..]).map_or(text.len(), |m| at + m.start());
     &text[start..end]
 }
 
@@ -243,7 +244,7 @@ pub(super) fn recovery_measured(cx: &Cx<'_>) -> Vec<Hit> {
         let value = figure_words(&bare);
         let compared = pattern!(r"(?i)\b(?:below|under|above|over|fewer than|at least|at most|threshold|baseline|objective|target|less than|within|usual|normal|down to|back (?:to|at|under)|fell|returned to|returned|stays?|stayed|stood|reached|zero|gone|empty|success\w*|again|observed|share|rate)\b|<|≤|>|≥|→|%").is_match(sentence);
         let changed = pattern!(r"(?i)\b(?:pool|size|limit|memory|timeout|replicas?|threads?|workers?|connections?)\b[^.]{0,40}\bfrom \d").is_match(sentence);
-        observed |= value && compared && !(changed && !sentence.contains('%'));
+        observed |= value && compared && (!changed || sentence.contains('%'));
         threshold |= value && pattern!(r"(?i)\b(?:below|under|above|fewer than|more than|at least|at most|threshold|baseline|objective|target|less than|within|usual|criterion)\b|<|≤|>|≥").is_match(sentence);
         watched |= duration::spans(sentence).iter().any(|s| s.length.as_secs() >= 10)
             && pattern!(r"(?i)\b(?:watch\w*|held|holding|stable|stayed|stays|monitored|quiet|relapse|recurrence|steady|remained|kept|below|under|within|above|normal|observed|flat|zero|same|no|for|still|after)\b").is_match(sentence);
@@ -285,7 +286,7 @@ pub(super) fn recovery_measured(cx: &Cx<'_>) -> Vec<Hit> {
 
 /// The sentence without what is no value: clocks, dates, ids, sizes of what was changed.
 fn value_words(sentence: &str) -> String {
-    pattern!(r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?|\d{4}-\d{2}-\d{2}|\b[A-Z]+-?\d+\b|\[[A-Z]?\d+\]|\bp9\d+\b|\bp50\b|\b5xx\b|\b50\d\b|\bv?\d+\.\d+\.\d+\b").replace_all(sentence, " ").into_owned()
+    pattern!(r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?|\d{4}-\d{2}-\d{2}|\b[A-Z]+-?\d+\b|\[[A-Z]?\d+\]|\bp9\d+\b|\bp50\b|\b5xx\b|\bHTTP [45]\d\d\b|\bv?\d+\.\d+\.\d+\b").replace_all(sentence, " ").into_owned()
 }
 
 fn figure_words(text: &str) -> bool {

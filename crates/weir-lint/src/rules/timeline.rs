@@ -88,16 +88,17 @@ pub(super) fn rows_in_order(cx: &Cx<'_>) -> Vec<Hit> {
                     .fix(format!("write the date: {}", b.strftime("%Y-%m-%d %H:%M"))),
                 );
             }
-        } else if let (Some(a), Some(b)) = (time(before), time(now)) {
-            if b < a && !now.own_date {
-                out.push(
-                    Hit::new(
-                        now.stamp_range.clone(),
-                        "this row is earlier than the one above it, and carries no date",
-                    )
-                    .fix("put the rows in the order of time, or write the date"),
-                );
-            }
+        } else if let (Some(a), Some(b)) = (time(before), time(now))
+            && b < a
+            && !now.own_date
+        {
+            out.push(
+                Hit::new(
+                    now.stamp_range.clone(),
+                    "this row is earlier than the one above it, and carries no date",
+                )
+                .fix("put the rows in the order of time, or write the date"),
+            );
         }
     }
     order_of_tags(cx, &mut out);
@@ -122,21 +123,20 @@ fn duration_words(apart: jiff::SignedDuration) -> String {
 /// The header's clocks in an impossible order.
 fn order_of_tags(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     let clocks = &cx.facts.clocks;
-    if let (Some(start), Some(end)) = (&clocks.started, &clocks.ended) {
-        if let (Some(a), Some(b)) = (start.at, end.at) {
-            if b < a {
-                out.push(
-                    Hit::new(
-                        end.range.clone(),
-                        format!(
-                            "the end lies {} before the start",
-                            duration_words(b.duration_since(a))
-                        ),
-                    )
-                    .fix("correct the date or the zone of one of them"),
-                );
-            }
-        }
+    if let (Some(start), Some(end)) = (&clocks.started, &clocks.ended)
+        && let (Some(a), Some(b)) = (start.at, end.at)
+        && b < a
+    {
+        out.push(
+            Hit::new(
+                end.range.clone(),
+                format!(
+                    "the end lies {} before the start",
+                    duration_words(b.duration_since(a))
+                ),
+            )
+            .fix("correct the date or the zone of one of them"),
+        );
     }
 }
 
@@ -412,7 +412,7 @@ pub(super) fn measured_onset(cx: &Cx<'_>) -> Vec<Hit> {
         r.tags
             .iter()
             .any(|t| !matches!(t, Tag::Trigger | Tag::Update))
-            || r.tags.is_empty() && noticed(&r.line_text)
+            || noticed(&r.line_text) && !pattern!(r"(?i)\btrigger\b").is_match(&r.line_text)
     });
     let Some(first) = onset.map(|n| &rows[n]) else {
         return Vec::new();
@@ -425,7 +425,7 @@ pub(super) fn measured_onset(cx: &Cx<'_>) -> Vec<Hit> {
     let measured_row = pattern!(r"\bfirst (?:failed|failing|slow|delayed|bad|error|5\d\d|time[d-]?[ -]?out|rejected)|\bonset\b|\bimpact starts?\b|\bmeasured\b|\brises? from\b|\brose from\b|\bfrom \d[\d.,]*\s?(?:%|ms|s|/s)? to \d").is_match(&lower);
     // A measured onset anywhere: "the access log shows the first failed request at 13:58:41".
     let all = cx.doc.all_words();
-    let anywhere = pattern!(r"(?i)\bfirst (?:failed|failing|failure|slow|delayed|bad|error\w*|5\d\d|time[d-]?[ -]?out|timeout|rejected|affected|lost|duplicate\w*|wrong|stale|missing|late)\b[^.|\n]{0,100}\d{1,2}:\d{2}|\d{1,2}:\d{2}[^.|\n]{0,80}\bfirst (?:failed|failing|failure|slow|delayed|bad|error\w*|5\d\d|time[d-]?[ -]?out|timeout|rejected|affected|lost|duplicate\w*|wrong|stale|missing|late)\b|\b(?:onset|impact start(?:ed|s)?|start of (?:the )?impact|impact began|began|started)\b[^.|\n]{0,80}\b(?:measured|according to|per the|in the (?:access |error )?log|from the (?:access |error )?logs?|metrics?|graph|shows?)\b|\b(?:metrics?|graphs?|logs?|dashboards?|data|histograms?)\b[^.|\n]{0,60}\b(?:shows?|place|put|give)\b[^.|\n]{0,60}\b(?:onset|start|began|beginning|rise|first|since|from)\b[^.|\n]{0,40}\d{1,2}:\d{2}|\bmeasured onset\b").is_match(&all);
+    let anywhere = pattern!(r"(?i)\bfirst (?:failed|failing|failure|slow|delayed|bad|error\w*|5\d\d|time[d-]?[ -]?out|timeout|rejected|affected|lost|duplicate\w*|wrong|stale|missing|late)\b[^.|\n]{0,100}\d{1,2}:\d{2}|\d{1,2}:\d{2}[^.|\n]{0,80}\bfirst (?:failed|failing|failure|slow|delayed|bad|error\w*|5\d\d|time[d-]?[ -]?out|timeout|rejected|affected|lost|duplicate\w*|wrong|stale|missing|late)\b|\b(?:onset|impact start(?:ed|s)?|start of (?:the )?impact|impact began|began|started|starts|begins)\b[^.|\n]{0,80}\b(?:measured|according to|per the|in the (?:\w+ )?(?:log|metrics|graph)|from the (?:\w+ )?(?:logs?|metrics|graph)|by the (?:\w+ )?(?:log|metrics|table|graph))\b|\b(?:metrics?|graphs?|logs?|dashboards?|data|histograms?)\b[^.|\n]{0,60}\b(?:shows?|place|put|give)\b[^.|\n]{0,60}\b(?:onset|start|began|beginning|rise|first|since|from)\b[^.|\n]{0,40}\d{1,2}:\d{2}|\bmeasured onset\b").is_match(&all);
     let start = cx.facts.clocks.started.as_ref().and_then(|c| c.at);
     let earlier = match (start, first.at) {
         (Some(start), Some(row)) => {

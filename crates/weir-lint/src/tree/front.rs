@@ -98,10 +98,10 @@ fn push_scalar(text: &mut Text, value: &str, from: usize) {
     let mut start = value.len() - value.trim_start().len();
     let mut end = value.trim_end().len().max(start);
     let inner = &value[start..end];
-    if !inner.starts_with(['"', '\'']) {
-        if let Some(comment) = inner.find(" #") {
-            end = start + inner[..comment].trim_end().len();
-        }
+    if !inner.starts_with(['"', '\''])
+        && let Some(comment) = inner.find(" #")
+    {
+        end = start + inner[..comment].trim_end().len();
     }
     let inner = &value[start..end];
     let wrapped = |open: char, close: char| {

@@ -210,11 +210,11 @@ impl Reader<'_, '_> {
             let stop = tag_end(rest).map_or(end, |i| at + i);
             return self.tag(&self.source[at..stop], at, stop, end);
         }
-        if rest.starts_with('&') {
-            if let Some((c, len)) = entity(rest) {
-                self.words(&c, at..at + len);
-                return at + len;
-            }
+        if rest.starts_with('&')
+            && let Some((c, len)) = entity(rest)
+        {
+            self.words(&c, at..at + len);
+            return at + len;
         }
         let first = rest.chars().next().map_or(1, char::len_utf8);
         let stop = rest[first..]
@@ -330,13 +330,11 @@ impl Reader<'_, '_> {
                 return;
             }
             "tr" if self.table.is_some() => {
-                if !closing {
-                    if let Some((table, _)) = &mut self.table {
-                        table.rows.push(Row {
-                            cells: Vec::new(),
-                            range: at..stop,
-                        });
-                    }
+                if !closing && let Some((table, _)) = &mut self.table {
+                    table.rows.push(Row {
+                        cells: Vec::new(),
+                        range: at..stop,
+                    });
                 }
                 return;
             }
@@ -392,13 +390,12 @@ impl Reader<'_, '_> {
 
     fn end_cell(&mut self) {
         let text = self.take_text();
-        if self.out.cell() {
-            if let Some((table, _)) = &mut self.table {
-                if let Some(row) = table.rows.last_mut() {
-                    row.range.end = row.range.end.max(text.whole().end);
-                    row.cells.push(text);
-                }
-            }
+        if self.out.cell()
+            && let Some((table, _)) = &mut self.table
+            && let Some(row) = table.rows.last_mut()
+        {
+            row.range.end = row.range.end.max(text.whole().end);
+            row.cells.push(text);
         }
     }
 

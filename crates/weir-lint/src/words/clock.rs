@@ -134,7 +134,7 @@ fn days(text: &str) -> Vec<(Range<usize>, Day)> {
     for found in MONTH_FIRST.captures_iter(text) {
         // "May 10:30" is a clock; "may 5" is a verb.
         let verb = &found[1] == "may";
-        if !verb && after(text, whole(&found).end) != Some(':') {
+        if !verb && !pattern!(r"^:\d").is_match(&text[whole(&found).end..]) {
             add(
                 whole(&found),
                 found.get(3).map(|y| y.as_str()),
@@ -250,10 +250,10 @@ fn times(text: &str) -> Vec<(Range<usize>, Time, bool)> {
             .parse::<i8>()
             .ok()
             .and_then(|h| twelve(h, Some(&found[2])));
-        if let (true, Some(hour)) = (clear, hour) {
-            if let Ok(time) = Time::new(hour, 0, 0, 0) {
-                out.push((range, time, false));
-            }
+        if let (true, Some(hour)) = (clear, hour)
+            && let Ok(time) = Time::new(hour, 0, 0, 0)
+        {
+            out.push((range, time, false));
         }
     }
     for found in pattern!(r"\b([01]\d|2[0-3])h?([0-5]\d)\s?(?:hrs\b|Z\b|UTC\b|GMT\b)")
@@ -265,10 +265,10 @@ fn times(text: &str) -> Vec<(Range<usize>, Time, bool)> {
         let start = whole(&found).start;
         let end = found.get(2).map_or(start, |m| m.end());
         let part = |n: usize| found[n].parse::<i8>().ok();
-        if let (true, Some(h), Some(m)) = (clear, part(1), part(2)) {
-            if let Ok(time) = Time::new(h, m, 0, 0) {
-                out.push((start..end, time, false));
-            }
+        if let (true, Some(h), Some(m)) = (clear, part(1), part(2))
+            && let Ok(time) = Time::new(h, m, 0, 0)
+        {
+            out.push((start..end, time, false));
         }
     }
     out.sort_by_key(|(range, ..)| range.start);
@@ -326,11 +326,12 @@ pub fn stamps(text: &str) -> Vec<Stamp> {
                 stamp.day = Some(*day);
                 stamp.range.start = stamp.range.start.min(day_range.start);
                 stamp.range.end = stamp.range.end.max(day_range.end);
-                if stamp.zone.is_none() && day_range.start > range.start {
-                    if let Some((zone, at)) = zone::leading(&text[stamp.range.end..]) {
-                        stamp.range.end += at.end;
-                        stamp.zone = Some(zone);
-                    }
+                if stamp.zone.is_none()
+                    && day_range.start > range.start
+                    && let Some((zone, at)) = zone::leading(&text[stamp.range.end..])
+                {
+                    stamp.range.end += at.end;
+                    stamp.zone = Some(zone);
                 }
                 break;
             }

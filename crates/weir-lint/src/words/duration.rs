@@ -98,9 +98,9 @@ pub fn spans(text: &str) -> Vec<Span> {
                     || matches!(c, '.' | '$' | '€' | '#' | '_')
                     || c.is_ascii_digit()
                     || c == ':'
-            }) && !out
+            }) && out
                 .last()
-                .is_some_and(|span| span.range.end == whole.start())
+                .is_none_or(|span| span.range.end != whole.start())
         {
             continue;
         }
@@ -187,7 +187,7 @@ pub fn say(length: Duration) -> String {
     let seconds = length.as_secs();
     if seconds < 60 {
         let tenths = length.as_millis() / 100;
-        return if tenths % 10 == 0 {
+        return if tenths.is_multiple_of(10) {
             format!("{seconds} s")
         } else {
             format!("{}.{} s", tenths / 10, tenths % 10)

@@ -124,11 +124,9 @@ pub fn leading(text: &str) -> Option<(Zone, Range<usize>)> {
     // "EAT (UTC+3)" says the offset itself.
     if let Some(more) = pattern!(r"^\s*(?:\(|, ?(?:which is|that is|i\.e\.)?|=|\bis\b|, )\s?(?:= ?)?((?:UTC|GMT)\s?[+−-]\s?\d{1,2}(?::?\d{2})?|[+−-]\d{2}:?\d{2})\s?\)?")
         .captures(&text[word.end()..])
-    {
-        if let (Some(_), Some(offset)) = (parse(word.as_str()), more.get(1)) {
+        && let (Some(_), Some(offset)) = (parse(word.as_str()), more.get(1)) {
             return Some((parse(offset.as_str())?, word.start()..word.end() + more.get(0)?.end()));
         }
-    }
     parse(word.as_str()).map(|zone| (zone, word.range()))
 }
 
@@ -220,10 +218,11 @@ pub fn declared(text: &str) -> Option<(Zone, Range<usize>)> {
             if !boundary || at < found.start() {
                 continue;
             }
-            if let Some((zone, range)) = leading(&text[at..]) {
-                if range.start == 0 && at + range.end >= end {
-                    return Some((zone, at..at + range.end));
-                }
+            if let Some((zone, range)) = leading(&text[at..])
+                && range.start == 0
+                && at + range.end >= end
+            {
+                return Some((zone, at..at + range.end));
             }
         }
     }
