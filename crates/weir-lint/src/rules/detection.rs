@@ -70,12 +70,12 @@ pub(super) fn how_detected(cx: &Cx<'_>) -> Vec<Hit> {
 
 pub(super) fn false_leads(cx: &Cx<'_>) -> Vec<Hit> {
     let leads = &cx.facts.false_leads;
-    let Some(first) = leads.first() else {
+    if leads.is_empty() {
         return vec![Hit::ask(
             cx.doc.place_of(&[Part::Timeline, Part::Cause]),
             "was anything suspected in vain, and what ruled it out?",
         )];
-    };
+    }
     // One place that names the hypothesis and what killed it is enough for the leads around it.
     let hypothesis = pattern!(
         r"(?i)\b(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|hypothes[ei]s|theory|attribut\w*|ruled out|red herring|misled|misleading|wrong(?:ly)?|focus(?:ed|sed) on)\b\W+(?:\w+\W+){0,6}?(?:the |a |an |that |it was |by |was |as |:)?\s?[`\w-]{3,}"
@@ -128,7 +128,6 @@ pub(super) fn false_leads(cx: &Cx<'_>) -> Vec<Hit> {
     {
         out.clear();
     }
-    let _ = first;
     out
 }
 
