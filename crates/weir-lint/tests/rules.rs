@@ -8,7 +8,7 @@ const KEPT: &str = include_str!("fixtures/kept.md");
 
 /// The rules that say they are broken.
 fn broken(text: &str) -> Vec<&'static str> {
-    let source = Source::new("x.md", text).unwrap();
+    let source = Source::new("x.md", text).expect("as the fixture has it");
     lint(&source, &Options::profile(Profile::Google))
         .broken()
         .into_iter()
@@ -29,7 +29,7 @@ fn with(changes: &[(&str, &str)]) -> String {
 fn the_report_that_keeps_all_rules_is_clean() {
     assert_eq!(broken(KEPT), Vec::<&str>::new());
     let strict = lint(
-        &Source::new("x.md", KEPT).unwrap(),
+        &Source::new("x.md", KEPT).expect("as the fixture has it"),
         &Options::profile(Profile::Strict),
     );
     let errors: Vec<_> = strict
