@@ -202,6 +202,19 @@ pub(super) fn surprise(cx: &Cx<'_>) -> Vec<Hit> {
     if asked || answered.is_match(&all) {
         return Vec::new();
     }
+    // A report that asks it of its own review is honest about it.
+    let open = cx.doc.words_about(&[Part::Questions]);
+    if pattern!(
+        r"(?i)\bwhy\b[^?\n]{0,80}\b(?:seen|surpris\w*|caught|notic\w*|sooner|earlier)\b[^?\n]*\?"
+    )
+    .is_match(&open)
+    {
+        let place = cx.doc.place_of(&[Part::Questions]);
+        return vec![Hit::ask(
+            place,
+            "the review still has to answer why this was a surprise",
+        )];
+    }
     let place = cx
         .doc
         .place_of(&[Part::Detection, Part::Cause, Part::Lessons]);
