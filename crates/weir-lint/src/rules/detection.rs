@@ -203,15 +203,13 @@ pub(super) fn surprise(cx: &Cx<'_>) -> Vec<Hit> {
         return Vec::new();
     }
     // A report that asks it of its own review is honest about it.
-    let open = cx.doc.words_about(&[Part::Questions]);
-    if pattern!(
-        r"(?i)\bwhy\b[^?\n]{0,80}\b(?:seen|surpris\w*|caught|notic\w*|sooner|earlier)\b[^?\n]*\?"
-    )
-    .is_match(&open)
-    {
-        let place = cx.doc.place_of(&[Part::Questions]);
+    let open = cx.doc.blocks().find(|(_, block)| {
+        !block.quoted
+            && pattern!(r"(?i)^\W*why\b[^?\n]{0,80}\b(?:seen|surpris\w*|caught|notic\w*|sooner|earlier)\b[^?\n]*\?\s*$").is_match(&block.text.plain)
+    });
+    if let Some((_, block)) = open.filter(|(i, _)| !cx.doc.tree.blocks[*i].is_head()) {
         return vec![Hit::ask(
-            place,
+            block.range.clone(),
             "the review still has to answer why this was a surprise",
         )];
     }
