@@ -9,11 +9,12 @@ fn scored(set: &str) -> Option<score::Score> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("corpus")
         .join(set);
-    let labels = score::labels(&std::fs::read_to_string(dir.join("labels.toml")).ok()?).unwrap();
+    let labels = score::labels(&std::fs::read_to_string(dir.join("labels.toml")).ok()?)
+        .expect("as the fixture has it");
     let mut broken = BTreeMap::new();
     for name in labels.report.keys() {
-        let bytes = std::fs::read(dir.join(name)).unwrap();
-        let source = Source::from_bytes(name.clone(), bytes).unwrap();
+        let bytes = std::fs::read(dir.join(name)).expect("as the fixture has it");
+        let source = Source::from_bytes(name.clone(), bytes).expect("as the fixture has it");
         broken.insert(name.clone(), lint(&source, &Options::default()).broken());
     }
     Some(score::score(&labels, &broken))
@@ -23,8 +24,8 @@ fn scored(set: &str) -> Option<score::Score> {
 fn on_the_set_that_the_rules_were_tuned_on_precision_and_recall_hold() {
     let score = scored("dev").expect("the dev set is part of the repository");
     let (precision, recall) = (
-        score.machine.precision().unwrap(),
-        score.machine.recall().unwrap(),
+        score.machine.precision().expect("as the fixture has it"),
+        score.machine.recall().expect("as the fixture has it"),
     );
     assert!(
         precision >= 0.95 && recall >= 0.90,
@@ -33,7 +34,7 @@ fn on_the_set_that_the_rules_were_tuned_on_precision_and_recall_hold() {
     );
     // A linter that fires everywhere must score badly, or the figure above means nothing.
     assert!(
-        score.always.precision().unwrap() < 0.5,
+        score.always.precision().expect("as the fixture has it") < 0.5,
         "{}",
         score::table(&score)
     );

@@ -8,7 +8,7 @@ use weir_lint::{Options, Profile, Severity, Source, facts, lint};
 const TEXT: &str = include_str!("fixtures/booking-degradation.md");
 
 fn source() -> Source {
-    Source::new("booking-degradation.md", TEXT).unwrap()
+    Source::new("booking-degradation.md", TEXT).expect("as the fixture has it")
 }
 
 /// Rules by line, as `6: IR05`.
@@ -79,7 +79,7 @@ fn the_text_output_is_as_agreed() {
         "/tests/fixtures/booking-degradation.txt"
     );
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(path, &text).unwrap();
+        std::fs::write(path, &text).expect("as the fixture has it");
     }
     let agreed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
@@ -120,19 +120,34 @@ fn it_fails_a_build_and_offers_the_computed_values() {
 fn what_the_report_says_is_understood() {
     let facts = facts(&source());
     let clocks = &facts.clocks;
-    let at =
-        |clock: &Option<weir_lint::facts::Clock>| clock.as_ref().unwrap().at.unwrap().to_string();
+    let at = |clock: &Option<weir_lint::facts::Clock>| {
+        clock
+            .as_ref()
+            .expect("as the fixture has it")
+            .at
+            .expect("as the fixture has it")
+            .to_string()
+    };
     assert_eq!(at(&clocks.started), "2026-03-04T09:00:00Z");
     assert_eq!(at(&clocks.ended), "2026-03-04T12:30:00Z");
     assert_eq!(
-        clocks.escalated.unwrap().to_string(),
+        clocks.escalated.expect("as the fixture has it").to_string(),
         "2026-03-04T10:45:00Z"
     );
     assert_eq!(
-        clocks.identified.unwrap().to_string(),
+        clocks
+            .identified
+            .expect("as the fixture has it")
+            .to_string(),
         "2026-03-04T11:15:00Z"
     );
-    assert_eq!(facts.computed_duration().unwrap().as_secs(), 12_600);
+    assert_eq!(
+        facts
+            .computed_duration()
+            .expect("as the fixture has it")
+            .as_secs(),
+        12_600
+    );
     assert_eq!(facts.rows.len(), 8);
     assert_eq!(facts.actions.len(), 6);
     assert!(
@@ -154,7 +169,7 @@ fn safe_fixes_are_applied_once_and_stay() {
     let fixed = weir_lint::fixed(&source(), &options);
     assert!(fixed.applied >= 1);
     assert!(fixed.text.contains("3 h 30 min"), "{}", fixed.text);
-    let again = Source::new("x.md", fixed.text.clone()).unwrap();
+    let again = Source::new("x.md", fixed.text.clone()).expect("as the fixture has it");
     assert_eq!(
         weir_lint::fixed(&again, &options).text,
         fixed.text,
@@ -185,7 +200,10 @@ fn a_profile_asks_what_it_says() {
 fn a_switch_needs_a_reason_and_silences_its_rule() {
     let with = |switch: &str| {
         let text = format!("{switch}\n{TEXT}");
-        lint(&Source::new("x.md", text).unwrap(), &Options::default())
+        lint(
+            &Source::new("x.md", text).expect("as the fixture has it"),
+            &Options::default(),
+        )
     };
     let off = with("<!-- weir-lint: off IR15 -- stamps come from a paper log -->");
     assert!(
@@ -211,10 +229,15 @@ fn a_switch_needs_a_reason_and_silences_its_rule() {
         "<!-- weir-lint: ignore IR42 -- a quotation -->\n10:00 UTC:",
         1,
     );
-    let outcome = lint(&Source::new("x.md", line).unwrap(), &Options::default());
+    let outcome = lint(
+        &Source::new("x.md", line).expect("as the fixture has it"),
+        &Options::default(),
+    );
     assert!(outcome.findings.iter().all(|f| f.rule != "IR42"));
     let mut options = Options::default();
-    options.switch_off("IR15,ir16").unwrap();
+    options
+        .switch_off("IR15,ir16")
+        .expect("as the fixture has it");
     assert!(
         lint(&source(), &options)
             .findings

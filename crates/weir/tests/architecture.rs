@@ -47,7 +47,8 @@ fn the_floors_hold() {
         ("weir-wire", &[]),
         ("weir-model", &[]),
         ("weir-engine", &["weir-wire", "weir-model"]),
-        ("weir-control", &["weir-lint", "weir-model"]),
+        ("weir-lint", &["weir-model"]),
+        ("weir-control", &["weir-model", "weir-lint"]),
         ("weir-proxy", &["weir-engine", "weir-wire", "weir-model"]),
         ("weir-api", &["weir-control", "weir-wire", "weir-model"]),
         (

@@ -618,13 +618,6 @@ fn stands_alone(text: &str) -> bool {
 }
 
 impl Action {
-    /// The words without owner, date and marks: what the work is.
-    pub fn work(&self) -> &str {
-        let says = self.says.as_str();
-        // "Increase pool size: permanently adjust …" begins with its title.
-        says
-    }
-
     /// As a passage.
     pub fn said(&self) -> Said {
         Said {

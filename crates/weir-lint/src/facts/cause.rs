@@ -76,12 +76,7 @@ fn loose_trigger(doc: &Doc<'_>) -> Option<Said> {
         for text in block.texts() {
             if let Some(found) = said.find(&text.plain) {
                 // "alert triggered" is a detection.
-                let near = &text.plain[crate::source::floor_boundary(
-                    &text.plain,
-                    found.start().saturating_sub(24),
-                )..found.end()];
                 let alarm = pattern!(r"(?i)\b(?:alert\w*|alarm\w*|page\w*|monitor\w*|pagerduty)\b[^.]{0,16}trigger|trigger\w* (?:an? |the )?(?:alert|page|alarm)").is_match(&text.plain[crate::source::floor_boundary(&text.plain, found.start().saturating_sub(24))..crate::source::floor_boundary(&text.plain, found.end() + 20)]);
-                let _ = near;
                 if !alarm {
                     return Some(Said::new(
                         doc,
@@ -140,8 +135,7 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
         }
     }
     if out.is_empty() {
-        for (i, block) in doc.about_any(&[Part::Factors]) {
-            let _ = i;
+        for (_, block) in doc.about_any(&[Part::Factors]) {
             if usable(block) {
                 let text = &block.text.plain;
                 let mut start = 0;
@@ -167,19 +161,21 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
             let Some(found) = counted.find(&block.text.plain).filter(|_| usable(block)) else {
                 continue;
             };
-            let mut start = found.end();
-            for sentence in block.text.plain[found.end()..]
-                .split_inclusive(['.', ';'])
+            let rest = &block.text.plain[found.end()..];
+            let cuts = pattern!(r"[.;]\s*|, and (?:the|a|an|no|too|that)\s");
+            let mut start = 0;
+            for end in cuts
+                .find_iter(rest)
+                .map(|m| m.end())
+                .chain([rest.len()])
                 .take(8)
             {
+                let sentence = &rest[start..end];
                 if sentence.split_whitespace().count() > 3 {
-                    out.push(Said::new(
-                        doc,
-                        sentence,
-                        block.text.source_range(start..start + sentence.len()),
-                    ));
+                    let range = found.end() + start..found.end() + end;
+                    out.push(Said::new(doc, sentence, block.text.source_range(range)));
                 }
-                start += sentence.len();
+                start = end;
             }
         }
     }

@@ -117,11 +117,10 @@ impl<'s> Doc<'s> {
     /// The words about any of some parts: one line a block or cell, quoted blocks and code left out.
     pub fn words_about(&self, parts: &[Part]) -> String {
         let mut out = String::new();
-        for (i, block) in self.about_any(parts) {
+        for (_, block) in self.about_any(parts) {
             if block.quoted || block.kind == Kind::Code {
                 continue;
             }
-            let _ = i;
             push_words(&mut out, block);
         }
         out

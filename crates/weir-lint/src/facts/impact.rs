@@ -92,9 +92,8 @@ fn other_measure(sentence: &str, at: &Range<usize>) -> bool {
     let start = crate::source::floor_boundary(sentence, at.start.saturating_sub(40));
     let end = crate::source::floor_boundary(sentence, at.end + 44);
     let near = sentence[start..end].to_lowercase();
-    let after = sentence[at.end..end].to_lowercase();
     pattern!(r"\b(?:slo|budget|availability|uptime|cpu|memory|disk|utili[sz]ation|capacity|confidence|sure|threshold|heap|headroom|quota|cache|hit rate|hit ratio|rollout|canary|of its size|in use|full|used|busy|traffic|load|arrivals|throughput|faster|slower|more|higher|lower|month|quarter|year|target|objective|sla|of (?:the )?(?:connections|servers|nodes|pods|replicas|disk|time|hold|cores|samples))\b").is_match(&near)
-        && !pattern!(r"^\s*(?:\*\*)?\s*(?:of|from)?\s*(?:all|our|the|active|total|dashboard|affected|logged-in|signed-in|european|eu|us|mobile|web|\s)*\s*(?:users?|customers?|requests?|sessions?|orders?|transactions?|merchants?|tenants?|checkouts?|payments?|logins?|calls?|accounts?|messages?|visitors?|jobs?)\b").is_match(&after)
+        && noun_after(sentence, at.end).is_none()
 }
 
 pub(super) fn read(doc: &Doc<'_>, facts: &mut Facts) {
@@ -354,9 +353,8 @@ fn quantities(doc: &Doc<'_>, words: &str, at: usize, facts: &mut Facts) {
         if let Some(span) = duration::spans(words).into_iter().find(|s| s.length.as_secs() < 900) {
             add(QuantityKind::Latency, &words[span.range.clone()], Some(span.length.as_secs_f64()));
         }
-        if let Some(lag) = pattern!(r"(?i)\b(?:lag|delay\w*|late|behind|stale)\b").find(words)
+        if pattern!(r"(?i)\b(?:lag|delay\w*|late|behind|stale)\b").is_match(words)
             && let Some(span) = duration::spans(words).into_iter().find(|s| s.length.as_secs() >= 900) {
-                let _ = lag;
                 add(QuantityKind::Latency, &words[span.range.clone()], Some(span.length.as_secs_f64()));
             }
     }

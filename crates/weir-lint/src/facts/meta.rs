@@ -696,6 +696,29 @@ pub(super) fn durations(doc: &Doc<'_>, facts: &mut Facts) {
             }
         }
     }
+    // A look back repeats it, in words that leave no doubt.
+    for (_, block) in doc.about_any(&[
+        Part::Lessons,
+        Part::WentWell,
+        Part::WentWrong,
+        Part::Lucky,
+        Part::Cause,
+    ]) {
+        if block.quoted || out.is_empty() {
+            continue;
+        }
+        for text in block.texts() {
+            for span in duration::spans(&text.plain) {
+                let end = crate::source::floor_boundary(&text.plain, span.range.end + 24);
+                let whole = pattern!(r"(?i)^\s*(?:in total|in all|altogether)\b").is_match(&text.plain[span.range.end..end])
+                    || pattern!(r"(?i)\b(?:incident|outage|degradation|disruption|whole thing) (?:had )?lasted (?:for )?(?:about |nearly |almost )?$").is_match(&text.plain[..span.range.start]);
+                if whole {
+                    let range = text.source_range(span.range.clone());
+                    out.push((span, Said::new(doc, &text.plain, range)));
+                }
+            }
+        }
+    }
     // Any length in the summary that equals end less start is the duration, whatever its words.
     if let Some(computed) = facts.computed_duration() {
         for (i, block) in doc.blocks() {

@@ -170,7 +170,7 @@ static NAMES: LazyLock<Vec<(Part, Regex)>> = LazyLock::new(|| {
         ),
         (
             Part::Resolution,
-            r"resolution|resolv(?:ed|ing)|mitigat(?:ion|ions|ed|ing)|\bfix(?:ed|es|ing)?\b|\bremedy\b|how (?:we|it was) (?:fixed|solved|stopped|ended)|\brepair(?:s|ed)?\b|workaround|\bsolution\b|what we did|countermeasure|containment|how it ended|stopping the bleeding|immediate (?:steps|response)",
+            r"resolution|resolv(?:ed|ing)|mitigat(?:ion|ions|ed|ing)|\bfix(?:ed|es|ing)?\b|\bremedy\b|how (?:we|it was) (?:fixed|solved|stopped|ended)|\brepair(?:s|ed)?\b|workaround|\bsolution\b|what we did|countermeasure|containment|how it ended|stopping the bleeding|(?:got|get|getting|came) out of (?:it|this|there)|what (?:ended|stopped|helped|solved)|put(?:ting)? (?:it|things) right|how (?:it|this|we) (?:was |were )?(?:over|solved|ended|stopped|recovered|restored|resolved|repaired)|undoing|turning it around|end of the incident|immediate (?:steps|response)",
         ),
         (
             Part::Response,

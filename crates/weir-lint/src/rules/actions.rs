@@ -267,7 +267,7 @@ fn stems(text: &str) -> std::collections::BTreeSet<String> {
         .find_iter(text)
         .map(|m| m.as_str().to_lowercase())
         .filter(|w| !STOP.contains(&w.as_str()))
-        .map(|w| w.chars().take(5).collect())
+        .map(|w| w.chars().take(4).collect())
         .collect()
 }
 

@@ -70,12 +70,12 @@ pub(super) fn how_detected(cx: &Cx<'_>) -> Vec<Hit> {
 
 pub(super) fn false_leads(cx: &Cx<'_>) -> Vec<Hit> {
     let leads = &cx.facts.false_leads;
-    let Some(first) = leads.first() else {
+    if leads.is_empty() {
         return vec![Hit::ask(
             cx.doc.place_of(&[Part::Timeline, Part::Cause]),
             "was anything suspected in vain, and what ruled it out?",
         )];
-    };
+    }
     // One place that names the hypothesis and what killed it is enough for the leads around it.
     let hypothesis = pattern!(
         r"(?i)\b(?:suspect\w*|assum\w*|thought|believ\w*|blam\w*|hypothes[ei]s|theory|attribut\w*|ruled out|red herring|misled|misleading|wrong(?:ly)?|focus(?:ed|sed) on)\b\W+(?:\w+\W+){0,6}?(?:the |a |an |that |it was |by |was |as |:)?\s?[`\w-]{3,}"
@@ -128,7 +128,6 @@ pub(super) fn false_leads(cx: &Cx<'_>) -> Vec<Hit> {
     {
         out.clear();
     }
-    let _ = first;
     out
 }
 
@@ -202,6 +201,17 @@ pub(super) fn surprise(cx: &Cx<'_>) -> Vec<Hit> {
     );
     if asked || answered.is_match(&all) {
         return Vec::new();
+    }
+    // A report that asks it of its own review is honest about it.
+    let open = cx.doc.blocks().find(|(_, block)| {
+        !block.quoted
+            && pattern!(r"(?i)^\W*why\b[^?\n]{0,80}\b(?:seen|surpris\w*|caught|notic\w*|sooner|earlier)\b[^?\n]*\?\s*$").is_match(&block.text.plain)
+    });
+    if let Some((_, block)) = open.filter(|(i, _)| !cx.doc.tree.blocks[*i].is_head()) {
+        return vec![Hit::ask(
+            block.range.clone(),
+            "the review still has to answer why this was a surprise",
+        )];
     }
     let place = cx
         .doc

@@ -102,6 +102,7 @@ fn measures(cx: &Cx<'_>) -> BTreeSet<String> {
     ];
     let first_later = doc.about.iter().position(|about| about.any(&later));
     let mut out = BTreeSet::new();
+    let has_impact = doc.sections_of(Part::Impact).next().is_some();
     for (i, block) in doc.blocks() {
         let opening =
             doc.about[i].is_empty() && first_later.is_none_or(|l| i < l) && doc.title != Some(i);
@@ -128,11 +129,26 @@ fn measures(cx: &Cx<'_>) -> BTreeSet<String> {
                 .map(str::to_owned)
                 .collect(),
         };
+        // Beside a part about the impact, the summary's other numbers tell the mechanism.
+        let aside = has_impact && !doc.about[i].is(Part::Impact);
         for row in rows {
-            measures_of(cx, &row, &mut out);
+            if !aside || told_of_people(&row) {
+                measures_of(cx, &row, &mut out);
+            }
         }
     }
     out
+}
+
+/// A sentence about those who were hurt, or about what they saw.
+fn told_of_people(sentence: &str) -> bool {
+    let named = pattern!(r"[A-Za-z][A-Za-z-]*")
+        .find_iter(sentence)
+        .map(|m| m.as_str().to_lowercase())
+        .any(|w| {
+            crate::facts::impact::people().is_match(&w) || crate::facts::impact::work().is_match(&w)
+        });
+    named && hurt(sentence)
 }
 
 fn measures_of(cx: &Cx<'_>, row: &str, out: &mut BTreeSet<String>) {
@@ -256,6 +272,7 @@ pub(super) fn same_everywhere(cx: &Cx<'_>) -> Vec<Hit> {
     durations(cx, &mut out);
     resizes(cx, &mut out);
     counts(cx, &mut out);
+    fractions(cx, &mut out);
     starts(cx, &mut out);
     ranges(cx, &mut out);
     out
@@ -348,14 +365,20 @@ fn durations(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     let Some((first, said)) = all.first() else {
         return;
     };
+    // What a length counts is said right beside it.
+    let near = |said: &crate::facts::Said| {
+        cx.doc
+            .source
+            .slice(said.range.start.saturating_sub(48)..said.range.end + 40)
+    };
     for (other, place) in &all[1..] {
         let qualified = pattern!(
-            r"(?i)\b(?:support|business|working|excluding|wall|of which|partial\w*|full|complete|total|peak|worst|hard|first|second|degraded|detect\w*|mitigat\w*|identif\w*|acknowledg\w*|until|region|until)\b"
+            r"(?i)\b(?:support|business|working|excluding|wall|of which|partial\w*|fully|complete|peak|worst|hard|degraded|detect\w*|mitigat\w*|identif\w*|acknowledg\w*|until|region|until)\b"
         );
         if first.agrees_with(other.length)
             || other.agrees_with(first.length)
-            || qualified.is_match(&place.says)
-            || qualified.is_match(&said.says)
+            || qualified.is_match(near(place))
+            || qualified.is_match(near(said))
         {
             continue;
         }
@@ -483,6 +506,62 @@ fn counts(cx: &Cx<'_>, out: &mut Vec<Hit>) {
                                 "{} {noun} {verb} here, {} in line {}",
                                 number.as_str(),
                                 entry.2,
+                                entry.1
+                            ),
+                        )
+                        .fix("give one figure, or say what differs"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// "8,440 of 31,200 students got an error" and "8,940 of 31,200 students got an error".
+fn fractions(cx: &Cx<'_>, out: &mut Vec<Hit>) {
+    let mut first: BTreeMap<(u64, String), (f64, usize)> = BTreeMap::new();
+    for (i, block) in cx.doc.blocks() {
+        if block.kind == Kind::Code
+            || block.quoted
+            || cx.doc.about[i].any(&[Part::Actions, Part::Timeline, Part::Evidence])
+        {
+            continue;
+        }
+        for text in block.texts() {
+            for fraction in number::fractions(&text.plain) {
+                let end = crate::source::floor_boundary(&text.plain, fraction.range.end + 70);
+                let after = text.plain[fraction.range.end..end].to_lowercase();
+                let words: Vec<&str> = pattern!(r"[a-z]{3,}")
+                    .find_iter(&after)
+                    .map(|m| m.as_str())
+                    .collect();
+                let noun = words.first().copied().unwrap_or_default();
+                // What was done to them: the same verb on both sides, or the two are different things.
+                let verb = words.iter().find(|w| {
+                    pattern!(r"^(?:error|fail|affect|lost|late|reject|refus|delay|slow|wait|block)")
+                        .is_match(w)
+                });
+                let (true, Some(verb)) = (
+                    crate::facts::impact::people().is_match(noun) && fraction.whole >= 100.0,
+                    verb,
+                ) else {
+                    continue;
+                };
+                let key = (
+                    fraction.whole as u64,
+                    format!("{noun} {}", verb.chars().take(4).collect::<String>()),
+                );
+                let at = text.source_range(fraction.range.clone());
+                let line = cx.doc.source.place(at.start).line;
+                let entry = first.entry(key).or_insert((fraction.part, line));
+                if (entry.0 - fraction.part).abs() > 0.5 && entry.1 != line {
+                    out.push(
+                        Hit::new(
+                            at,
+                            format!(
+                                "{} here, {} of the same in line {}",
+                                &text.plain[fraction.range.clone()],
+                                entry.0,
                                 entry.1
                             ),
                         )

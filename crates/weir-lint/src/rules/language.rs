@@ -1,6 +1,6 @@
 //! IR20, IR21, IR41 and IR42: words that judge, blame, puzzle or shout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{Cx, Hit};
@@ -76,6 +76,14 @@ fn clause_before(text: &str, at: usize) -> &str {
 const DEEDS: &str = r"(?:push|deploy|merg|forg[eo]t|delet|dropp|ran\b|run\b|misconfigur|mistyp|typed|broke|brok|fail|miss|ignor|overlook|neglect|skipp|disabl|remov|chang|set\b|caus|introduc|enter|applied|appl|execut|truncat|restart|rebooted|committ|approv|rolled out|releas|switch|kill|turn|updat|left|copied|pasted|started|edited|rotat|revok|expir|renam|mark|clos|silenc|did not|didn't|made|misread|mistook|mis\w+|wrote|bypass|overr|assum|panick|wasted|took down|bumped|lowered|raised|swapped|pulled|unplugged|cut|uploaded|imported|triggered)";
 
 pub(super) fn blame(cx: &Cx<'_>) -> Vec<Hit> {
+    // Every word that the report writes small somewhere: what isn't among them may be a name.
+    let small: BTreeSet<&str> = cx
+        .doc
+        .source
+        .text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.starts_with(char::is_lowercase))
+        .collect();
     let mut out = Vec::new();
     let phrases = pattern!(
         r"(?i)\bhuman(?:[- ]| and operator )errors?\b|\boperator errors?\b|\buser error\b(?: by)?|\bpilot error\b|\bcareless(?:ly|ness)?\b|\bmistakes? (?:by|of|made by)\b|\b(?:his|her|their) (?:own )?(?:mistake|fault|error|negligence|carelessness)\b|\bnegligen(?:ce|t|tly)\b|\bincompeten\w+\b|\b(?:whose|at) fault\b|\bis to blame\b|\b(?:are|was|were) to blame\b|\bblame lies\b|\bsloppy\b|\blazy\b|\breckless\w*\b|\bfault of (?:the )?(?:\w+ ){0,2}(?:engineer|developer|operator|team|dba|intern|contractor)\b|\b(?:engineer|developer|operator|dba|intern|contractor|admin\w*|junior \w+)(?:'s|’s)? (?:mistake|fault|carelessness|negligence|blunder)\b|\bblunder\w*\b|\bcould not be bothered\b|\birresponsib\w+\b"
@@ -97,7 +105,7 @@ pub(super) fn blame(cx: &Cx<'_>) -> Vec<Hit> {
             }
         }
         handles(cx, text, &mut out);
-        names(cx, text, &mut out);
+        names(cx, &small, text, &mut out);
     }
     out
 }
@@ -124,7 +132,7 @@ fn handles(_cx: &Cx<'_>, text: &Text, out: &mut Vec<Hit>) {
 }
 
 /// A person's name as the doer of a deed that went wrong.
-fn names(cx: &Cx<'_>, text: &Text, out: &mut Vec<Hit>) {
+fn names(cx: &Cx<'_>, small: &BTreeSet<&str>, text: &Text, out: &mut Vec<Hit>) {
     static DOES: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
         regex::Regex::new(&format!(r"\b([A-Z][a-zé]+(?: [A-Z][a-zé]+| [A-Z]\.)?)(?: \([^)]{{0,40}}\))?,? (?:(?:had|has|then|accidentally|mistakenly|wrongly|also|again|who|just|from [\w ]+?|on the [\w ]+?)\s)*({DEEDS}\w*)")).expect("a fixed pattern")
     });
@@ -135,7 +143,7 @@ fn names(cx: &Cx<'_>, text: &Text, out: &mut Vec<Hit>) {
         };
         let rest = &text.plain[verb.start()..];
         if text.is_quoted(name.start())
-            || !(is_person(cx, name.as_str()) || human(rest) && unknown_name(cx, name.as_str()))
+            || !(is_person(cx, name.as_str()) || human(rest) && unknown_name(small, name.as_str()))
         {
             continue;
         }
@@ -174,16 +182,11 @@ fn human(clause: &str) -> bool {
 }
 
 /// A capitalised word that the report never writes small, and that names no group or thing.
-fn unknown_name(cx: &Cx<'_>, name: &str) -> bool {
+fn unknown_name(small: &BTreeSet<&str>, name: &str) -> bool {
     let single = !name.contains(' ');
     let known = pattern!(r"^(?:We|They|It|The|This|That|These|Those|He|She|You|Nobody|Somebody|Someone|Everybody|Everyone|Engineers?|Operators?|Developers?|Support|Team|Teams|Users?|Customers?|Clients?|Release|Version|Service|Server|Database|Deploy\w*|Weir|Kafka|Redis|Postgre\w*|Kubernetes|Git\w*|Jenkins|Grafana|Prometheus|Browsers?|Nodes?|Workers?|Staging|Production|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|Management|Marketing|Finance|Security|Platform|Vendor|Provider|Retries|Which|Who|And|But|Then|Also|Both|One|Two|All|Some|Many|Others?|What|There|Here|When|While|After|Before|Since|Because|Reviewers?|Tests?|Alerts?|Monitoring|Ops)$").is_match(name);
     let lower = name.to_lowercase();
-    let written_small = cx
-        .doc
-        .source
-        .text
-        .split(|c: char| !c.is_alphanumeric())
-        .any(|w| w == lower);
+    let written_small = small.contains(lower.as_str());
     single && !known && !written_small && name.len() >= 3
 }
 
