@@ -636,11 +636,10 @@ fn a_proposed_action_becomes_one_of_the_journal_with_its_first_change() {
     assert_eq!(actions.len(), proposed.len());
     assert_eq!(actions[1].says, proposed[1].says);
     assert!(actions[1].adopted && actions[1].owner.as_deref() == Some("@db"));
+    // Nothing was measured here, so once a person has chosen, the other proposals are not asked after.
     let questions = life.incident(1).questions();
     assert!(
-        questions
-            .iter()
-            .any(|q| q == "Who owns the action A1, and by which date?"),
+        !questions.iter().any(|q| q.starts_with("Who owns")),
         "{questions:?}"
     );
     for (details, why) in [

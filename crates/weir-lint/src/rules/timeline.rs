@@ -402,7 +402,9 @@ pub(super) fn evidence(cx: &Cx<'_>) -> Vec<Hit> {
 
 /// Somebody or something notices: a complaint, a call, an alert.
 fn noticed(words: &str) -> bool {
-    pattern!(r"(?i)\b(?:calls?|called|phones?|phoned|tells?|told|complain\w*|report(?:s|ed|ing)?|writes?|wrote|asks?|asked|notic\w*|tickets?|flagged|(?:first )?detected|discovered|alert\w*|alarm\w*|paged|page fired|page (?:sent|went))\b").is_match(words)
+    // "ticket REL-88" names where something is written down, also a release.
+    let words = pattern!(r"(?i)\bticket\s+#?(?:[a-z]+-)?\d+").replace_all(words, " ");
+    pattern!(r"(?i)\b(?:calls?|called|phones?|phoned|tells?|told|complain\w*|report(?:s|ed|ing)?|writes?|wrote|asks?|asked|notic\w*|tickets?|flagged|(?:first )?detected|discovered|alert\w*|alarm\w*|paged|page fired|page (?:sent|went))\b").is_match(&words)
 }
 
 pub(super) fn measured_onset(cx: &Cx<'_>) -> Vec<Hit> {
