@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::rules::{RULES, Rule};
 
 /// The labels of a corpus.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Default, Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Labels {
     /// By file name.

@@ -61,7 +61,7 @@ pub(crate) struct ExplainArgs {
 /// `weir report score`.
 #[derive(Debug, Args)]
 pub(crate) struct ScoreArgs {
-    /// Directory with reports and their labels.toml.
+    /// Directory with reports and their labels.toml, or with folders of such.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     /// Which rules, and how strictly; labels are given for google.
@@ -192,18 +192,24 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failed> {
 
 /// `weir report score`.
 pub(crate) fn score(args: &ScoreArgs) -> Result<(), Failed> {
-    let path = args.dir.join("labels.toml");
-    let text = std::fs::read_to_string(&path)
-        .map_err(|fault| Failed::Usage(format!("{}: {fault}", path.display())))?;
-    let labels = weir_lint::score::labels(&text)
-        .map_err(|fault| Failed::Usage(format!("{}: {fault}", args.dir.display())))?;
     let options = Options::profile(args.profile.into());
+    let mut labels = weir_lint::score::Labels::default();
     let mut broken = BTreeMap::new();
-    for name in labels.report.keys() {
-        let file = args.dir.join(name);
-        if file.is_file() {
-            let source = read(&file).map_err(Failed::Usage)?;
-            broken.insert(name.clone(), weir_lint::lint(&source, &options).broken());
+    for set in sets(&args.dir)? {
+        let path = args.dir.join(&set).join("labels.toml");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|fault| Failed::Usage(format!("{}: {fault}", path.display())))?;
+        let own = weir_lint::score::labels(&text)
+            .map_err(|fault| Failed::Usage(format!("{}: {fault}", path.display())))?;
+        for (name, label) in own.report {
+            let name = set.join(name).display().to_string();
+            let file = args.dir.join(&name);
+            if file.is_file() {
+                let source = read(&file).map_err(Failed::Usage)?;
+                let outcome = weir_lint::lint(&source, &options);
+                broken.insert(name.clone(), outcome.broken());
+            }
+            labels.report.insert(name, label);
         }
     }
     let score = weir_lint::score::score(&labels, &broken);
@@ -212,6 +218,27 @@ pub(crate) fn score(args: &ScoreArgs) -> Result<(), Failed> {
         crate::cli::Output::Json => pretty(&weir_lint::score::json_of(&score))?,
     }
     Ok(())
+}
+
+/// The folders with labels: `dir` itself, or those in it.
+fn sets(dir: &Path) -> Result<Vec<PathBuf>, Failed> {
+    if dir.join("labels.toml").is_file() {
+        return Ok(vec![PathBuf::new()]);
+    }
+    let entries = std::fs::read_dir(dir)
+        .map_err(|fault| Failed::Usage(format!("{}: {fault}", dir.display())))?;
+    let mut sets: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(PathBuf::from(entry.ok()?.file_name())))
+        .filter(|name| dir.join(name).join("labels.toml").is_file())
+        .collect();
+    sets.sort();
+    if sets.is_empty() {
+        return Err(Failed::Usage(format!(
+            "{}: no labels.toml here, nor in a folder in it; docs/report-linter.md shows one",
+            dir.display()
+        )));
+    }
+    Ok(sets)
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -538,6 +538,16 @@ fn attributes(text: &Text, action: &mut Action) {
             }
         }
     }
+    if action.owner.is_none() {
+        // Who stands before the date: "Title. Database team, due 2024-06-14", "(prevent; data platform; by 25 July)".
+        let before = pattern!(
+            r"(?:^|[.;(\[]\s*|—\s|–\s)([A-Za-z][\w&/’'-]*(?: [\w&/’'-]+){0,3})\s?[,;]\s?(?:due|by|until|before)\s(?:the end of |end of |mid-?)?(?:\d|[A-Z][a-z]{2})"
+        );
+        action.owner = before
+            .captures(&plain)
+            .map(|found| found[1].trim().to_owned())
+            .filter(|who| !none_like(who) && kind_of(who).is_none());
+    }
     if action.due.is_none() {
         let stamp = clock::stamps(&plain).into_iter().rfind(|s| s.day.is_some());
         if let Some(day) = stamp.as_ref().and_then(|s| s.day?.date(None)) {

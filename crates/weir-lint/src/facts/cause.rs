@@ -91,6 +91,26 @@ fn loose_trigger(doc: &Doc<'_>) -> Option<Said> {
 }
 
 /// Contributing factors: items under their heading, `F1:` marks, or what "contributed".
+/// Where the parts of an enumeration in one sentence are: by semicolons, or by "and that".
+fn pieces(text: &str) -> Vec<std::ops::Range<usize>> {
+    let cuts = pattern!(
+        r"(?i);\s*(?:and\s+)?|,?\s+and\s+(?:that|because|the fact)\s+|,\s+and\s+(?:the|a|an|no|too|our|we)\s"
+    );
+    let mut out = Vec::new();
+    let mut start = 0;
+    for (end, next) in cuts
+        .find_iter(text)
+        .map(|m| (m.start(), m.end()))
+        .chain([(text.len(), text.len())])
+    {
+        if text[start..end].split_whitespace().count() > 3 {
+            out.push(start..end);
+        }
+        start = next;
+    }
+    out
+}
+
 fn factors(doc: &Doc<'_>) -> Vec<Said> {
     let mut out: Vec<Said> = Vec::new();
     let items = |out: &mut Vec<Said>| {
@@ -118,7 +138,7 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
             if !usable(block) {
                 continue;
             }
-            let marks: Vec<_> = pattern!(r"\b(?:F|CF)\d{1,2}\b\W{0,4}[:.–—-]|\((?:\d|i{1,3}|iv|v|[a-d])\)|(?i)\b(?:firstly|secondly|thirdly|first|second|third),").find_iter(&block.text.plain).collect();
+            let marks: Vec<_> = pattern!(r"\b(?:F|CF)\d{1,2}\b\W{0,4}[:.–—-]|\((?:(?:F|CF)?\d{1,2}|i{1,3}|iv|v|[a-d])\)|(?i)\b(?:firstly|secondly|thirdly|first|second|third),").find_iter(&block.text.plain).collect();
             if marks.len() >= 2 {
                 for (n, mark) in marks.iter().enumerate() {
                     let end = marks
@@ -176,6 +196,32 @@ fn factors(doc: &Doc<'_>) -> Vec<Said> {
                     out.push(Said::new(doc, sentence, block.text.source_range(range)));
                 }
                 start = end;
+            }
+        }
+    }
+    if out.len() < 2 {
+        // "Contributing factors: the list had not been cleaned; and the mail went out all at once."
+        let label = pattern!(
+            r"(?i)\bcontribut(?:ing|ory)(?: (?:factors?|causes?|conditions?))?(?: were| are|:)\s*(?:that )?"
+        );
+        for (_, block) in doc.about_any(&[Part::Factors, Part::Cause, Part::Trigger]) {
+            let text = &block.text.plain;
+            let Some(found) = label.find(text).filter(|_| usable(block)) else {
+                continue;
+            };
+            let end = text[found.end()..]
+                .find(". ")
+                .map_or(text.len(), |at| found.end() + at);
+            let said: Vec<_> = pieces(&text[found.end()..end])
+                .into_iter()
+                .map(|piece| found.end() + piece.start..found.end() + piece.end)
+                .collect();
+            if said.len() >= 2 {
+                out.clear();
+                out.extend(
+                    said.into_iter()
+                        .map(|r| Said::new(doc, &text[r.clone()], block.text.source_range(r))),
+                );
             }
         }
     }

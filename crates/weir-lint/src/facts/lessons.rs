@@ -62,6 +62,29 @@ fn run_in(doc: &Doc<'_>, text: &Text, lessons: bool, facts: &mut Facts) {
             }
         }
     }
+    if lessons && found.is_empty() {
+        // "It went well that the alert came first. It went badly that we spent 11 minutes on the proxy."
+        let told = pattern!(
+            r"(?i)\b(?:it |this |things )?went (?:really |very )?(well|less well|badly|wrong|poorly)\b(?: that|:|,)"
+        );
+        for one in told.captures_iter(&text.plain) {
+            let (Some(whole), Some(how)) = (one.get(0), one.get(1)) else {
+                continue;
+            };
+            let end = text.plain[whole.end()..]
+                .find(". ")
+                .map_or(text.plain.len(), |at| whole.end() + at);
+            let said = Said::new(
+                doc,
+                &text.plain[whole.start()..end],
+                text.source_range(whole.start()..end),
+            );
+            match kind(how.as_str()) {
+                Lesson::Wrong => facts.went_wrong.push(said),
+                Lesson::Well | Lesson::Lucky => facts.went_well.push(said),
+            }
+        }
+    }
     if lessons
         && facts.lucky.is_empty()
         && let Some(lucky) =

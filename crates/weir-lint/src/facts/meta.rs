@@ -302,7 +302,7 @@ fn loose_severity(doc: &Doc<'_>) -> Option<Said> {
 
 fn loose_status(doc: &Doc<'_>) -> Option<Said> {
     let header = header(doc);
-    loose(doc, pattern!(r"(?i)\bstatus\W{1,4}(?:draft|in review|reviewed|final|closed|complete|completed|resolved|published|approved)\b|\((?:draft|final|in review|reviewed|closed)\)|\bthis (?:report|postmortem|review|document) is (?:a |in )?(?:draft|final|review|reviewed|closed|complete)|^\W*(?:draft|final|reviewed|closed)\W*$").find(&header))
+    loose(doc, pattern!(r"(?i)\bstatus\W{1,4}(?:draft|in review|reviewed|final|closed|complete|completed|resolved|published|approved)\b|\((?:draft|final|in review|reviewed|closed)\)|\b(?:final|draft|reviewed) (?:version|report|draft)\b|\bthis (?:report|postmortem|review|document) is (?:a |in )?(?:draft|final|review|reviewed|closed|complete)|^\W*(?:draft|final|reviewed|closed)\W*$").find(&header))
 }
 
 fn loose_authors(doc: &Doc<'_>) -> Vec<String> {

@@ -150,7 +150,7 @@ static NAMES: LazyLock<Vec<(Part, Regex)>> = LazyLock::new(|| {
         ),
         (
             Part::Cause,
-            r"root[- ]?causes?(?: analysis)?|\brca\b|\bcauses?\b|\bcausal\b|\b(?:five|5)[- ]whys?\b|^why (?:it|this|did|things|we|the)\b|what lay behind|what it was$|behind it$|why it came|\banalysis\b|\bwhy\?|^why$|what (?:caused|broke|failed|was (?:wrong|behind))|\bfault\b|diagnosis|technical (?:details?|explanation)|what (?:actually )?went on underneath|\bmechanism\b|explanation",
+            r"root[- ]?causes?(?: analysis)?|\brca\b|\bcauses?\b|\bcausal\b|\b(?:five|5)[- ]whys?\b|^why (?:it|this|did|things|we|the)\b|what lay behind|what it was$|behind it$|why it came|\banalysis\b|\bwhy\?|^why$|what (?:caused|broke|failed|was (?:wrong|behind))|\bfault\b|diagnosis|technical (?:details?|explanation)|what (?:actually |really )?(?:was )?(?:went|going) on underneath|\bmechanism\b|explanation",
         ),
         (
             Part::Timeline,

@@ -783,7 +783,7 @@ fn evidence(raw: &Raw<'_>, words: &str) -> Vec<String> {
         }
     }
     let marks = pattern!(
-        r"\[(?:E|J|G|L|Q|S|D|R)?\d{1,3}\]|\[\^[\w-]+\]|\bhttps?://\S+|\b[A-Z][A-Z0-9]{1,9}-\d{1,7}\b|(?i)\((?:[^()]{0,60}\b)?(?:grafana|graph|dashboard|datadog|kibana|log(?:s|file)?|access log|prometheus|metrics?|slack|chat|channel|pagerduty|opsgenie|alertmanager|cloudwatch|splunk|query|trace|sentry|ticket|newrelic|honeycomb|loki|audit|console|pg_stat\w*|show pools|panel|deploy log|pipeline|status ?page|commit|screenshot|journal|paper log|pager|record(?:er|ing)?|histogram|statistics|slow log|recorder|ci)\b[^()]{0,60}\)|(?i)\b(?:per|from|source:|evidence:|see|according to|shown (?:in|on|by)) (?:the )?(?:[\w-]+ )?(?:access log|logs?|grafana|graph|dashboard|metrics?|query|slack|chat|trace|ticket|panel|pg_stat\w*|pagerduty|audit log|deploy log)\b"
+        r"\[(?:E|J|G|L|Q|S|D|R)?\d{1,3}\]|\[[a-z]\]|\[\^[\w-]+\]|\bhttps?://\S+|\b[A-Z][A-Z0-9]{1,9}-\d{1,7}\b|(?i)\((?:[^()]{0,60}\b)?(?:grafana|graph|dashboard|datadog|kibana|log(?:s|file)?|access log|prometheus|metrics?|slack|chat|channel|pagerduty|opsgenie|alertmanager|cloudwatch|splunk|query|trace|sentry|ticket|newrelic|honeycomb|loki|audit|console|pg_stat\w*|show pools|panel|deploy log|pipeline|status ?page|commit|screenshot|journal|paper log|pager|record(?:er|ing)?|histogram|statistics|slow log|recorder|ci)\b[^()]{0,60}\)|(?i)\b(?:per|from|source:|evidence:|see|according to|shown (?:in|on|by)) (?:the )?(?:[\w-]+ )?(?:access log|logs?|grafana|graph|dashboard|metrics?|query|slack|chat|trace|ticket|panel|pg_stat\w*|pagerduty|audit log|deploy log)\b"
     );
     out.extend(
         marks

@@ -139,7 +139,7 @@ pub(super) fn told_apart(cx: &Cx<'_>) -> Vec<Hit> {
 }
 
 /// The first passage about the cause, else its heading.
-fn cause_place(cx: &Cx<'_>) -> std::ops::Range<usize> {
+pub(super) fn cause_place(cx: &Cx<'_>) -> std::ops::Range<usize> {
     cx.doc
         .blocks()
         .find(|(i, b)| !b.is_head() && !b.quoted && cx.doc.about[*i].is(Part::Cause))

@@ -76,8 +76,11 @@ fn one(cx: &Cx<'_>, name: &str, clock: &Clock, out: &mut Vec<Hit>) {
         });
         // The conversion stands behind it already.
         let end = clock.range.end;
-        let behind = cx.doc.source.slice(end..end + 40);
-        let converted = pattern!(r"^[^\n(]{0,4}\([^)\n]{0,24}\b(?:UTC|GMT)\b").is_match(behind);
+        let behind = cx.doc.source.slice(end..end + 64);
+        let converted = pattern!(r"^[^\n(]{0,4}\([^)\n]{0,24}\b(?:UTC|GMT)\b").is_match(behind)
+            // "from 10:42 to 11:03 JST (01:42 to 02:03 UTC)" converts both.
+            || pattern!(r"^(?:\s(?:to|until|till)\s|\s?[–—-]\s?)\d{1,2}:\d{2}[^\n(]{0,12}\([^)\n]{0,24}\b(?:UTC|GMT)\b")
+                .is_match(behind);
         if declared || converted {
             return;
         }

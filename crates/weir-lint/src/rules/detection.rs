@@ -213,9 +213,7 @@ pub(super) fn surprise(cx: &Cx<'_>) -> Vec<Hit> {
             "the review still has to answer why this was a surprise",
         )];
     }
-    let place = cx
-        .doc
-        .place_of(&[Part::Detection, Part::Cause, Part::Lessons]);
+    let place = super::cause::cause_place(cx);
     let hit = Hit::new(
         place,
         "why was this a surprise: why did monitoring, tests and review not catch it sooner?",

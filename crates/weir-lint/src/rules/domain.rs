@@ -90,7 +90,7 @@ fn multiplication(cx: &Cx<'_>, out: &mut Vec<Hit>) {
             continue;
         }
         for text in block.texts() {
-            let Some(found) = pattern!(r"(?i)\b(\d[\d,]*) (?:pods?|instances?|replicas?|workers?|servers?)\b[^.\n]{0,30}?(?:×|x|times|with|of|each with|\*)\s?(?:a pool of |pools? of )?(\d[\d,]*)").captures(&text.plain) else { continue };
+            let Some(found) = pattern!(r"(?i)\b(\d[\d,]*) (?:app(?:lication)? )?(?:pods?|instances?|replicas?|workers?|servers?)\b[^.;\n]{0,30}?(?:×|\bx\b|\btimes\b|\bwith\b|\bpools? of\b|\*)\s?(?:a pool of |pools? of )?(\d[\d,]*)").captures(&text.plain) else { continue };
             let (Some(a), Some(b)) = (number::parse(&found[1]), number::parse(&found[2])) else {
                 continue;
             };
@@ -257,7 +257,7 @@ fn responded(cx: &Cx<'_>, reviewer: &str) -> bool {
 
 pub(super) fn recurrence(cx: &Cx<'_>) -> Vec<Hit> {
     let said = pattern!(
-        r"(?i)\b(?:second|third|fourth|fifth) (?:time|incident|occurrence|outage) (?:this|in|of|within|since|with|that)\b|\bthe (?:second|third|fourth) such\b|\bfor the (?:second|third|fourth) time\b|\b(?:similar|same|identical|comparable|earlier|previous|prior) (?:\w+ ){0,2}?(?:incidents?|outages?|failures?|degradations?|problems?) (?:happened|occurred|was seen|were seen|in|on|last|before|earlier|had|has|was|were)\b|\b(?:happened|occurred|seen) (?:like this |this way )?(?:once |twice |already )?before\b|\brecurr(?:ence|ed|ing|ent)\b|\brepeat(?:ed)? (?:of|incident|occurrence)\b|\bas (?:it did )?in (?:INC|IR|PM)-?\d+|\bagain\b[^.\n]{0,40}\b(?:this (?:year|month|week|quarter)|after (?:the|last))\b|\bonce (?:more|again)\b|\blast (?:month|week|quarter|year)'s (?:incident|outage)\b|\b(?:same|this|similar)\b[^.\n]{0,30}\bhappened (?:to us )?before\b|\bnot the first time\b|\byet again\b|\bhas happened\b"
+        r"(?i)\b(?:second|third|fourth|fifth) (?:time|incident|occurrence|outage) (?:this|in|of|within|since|with|that)\b|\bthe (?:second|third|fourth) such\b|\bfor the (?:second|third|fourth) time\b|\b(?:similar|same|identical|comparable|earlier|previous|prior) (?:\w+ ){0,2}?(?:incidents?|outages?|failures?|degradations?|problems?) (?:happened|occurred|was seen|were seen|in|on|last|before|earlier|had|has|was|were)\b|\b(?:happened|occurred|seen) (?:like this |this way )?(?:once |twice |already )?before\b|\brecurr(?:ence|ed|ing|ent)\b|\brepeat(?:ed)? (?:of|incident|occurrence)\b|\bas (?:it did )?in (?:INC|IR|PM)-?\d+|\bagain\b[^.\n]{0,40}\b(?:this (?:year|month|week|quarter)|after (?:the|last))\b|\bonce again\b|\blast (?:month|week|quarter|year)'s (?:incident|outage)\b|\b(?:same|this|similar)\b[^.\n]{0,30}\bhappened (?:to us )?before\b|\bnot the first time\b|\byet again\b|\bhas happened\b"
     );
     for (i, block) in cx.doc.blocks() {
         if block.quoted

@@ -726,7 +726,8 @@ pub(super) fn outage_word(cx: &Cx<'_>) -> Vec<Hit> {
                     found.start().saturating_sub(24),
                 )..found.start()];
                 let other = pattern!(r"(?i)^\s*(?:review|report|to\b|from\b|bridge|channel|page|window|by\b|process|number|id\b)").is_match(after)
-                    || pattern!(r"(?i)\b(?:partial|no|not an?|provider'?s?|earlier|previous|past|another|upstream|vendor|partly|scaled|slow\w*|wound|shut|came|brought)\W+$").is_match(before);
+                    || pattern!(r"(?i)\b(?:partial|no|not an?|provider'?s?|earlier|previous|past|another|upstream|vendor|partly|scaled|slow\w*|wound|shut|came|brought)\W+$").is_match(before)
+                    || pattern!(r"(?i)\b(?:provider|vendor|supplier|carrier|upstream|third party|cloud|isp)\b[^.]{0,40}\b(?:had|suffered|reported|declared|was|went)\b[^.]{0,12}$").is_match(&text.plain[crate::source::floor_boundary(&text.plain, found.start().saturating_sub(72))..found.start()]);
                 if !text.is_quoted(found.start()) && !other {
                     out.push(
                         Hit::new(

@@ -777,7 +777,10 @@ fn explained(all: &str, word: &str) -> bool {
                 end > 6
                     && expanded[..end].contains(char::is_alphabetic)
                     && expanded[1..end].split_whitespace().count() >= 2
-                    && spells(&expanded[1..end], word)
+                    // "DDL (data definition language: changes of the schema)" says more than the letters.
+                    && [&expanded[1..end], expanded[1..end].split([':', ',', ';']).next().unwrap_or_default()]
+                        .iter()
+                        .any(|words| spells(words, word))
             }))
             || expanded.starts_with("= ")
             || expanded.starts_with("— the ")

@@ -243,6 +243,11 @@ pub(super) fn recovery_measured(cx: &Cx<'_>) -> Vec<Hit> {
         let bare = value_words(sentence);
         let value = figure_words(&bare);
         let compared = pattern!(r"(?i)\b(?:below|under|above|over|fewer than|at least|at most|threshold|baseline|objective|target|less than|within|usual|normal|down to|back (?:to|at|under)|fell|returned to|returned|stays?|stayed|stood|reached|zero|gone|empty|success\w*|again|observed|share|rate)\b|<|≤|>|≥|→|%").is_match(sentence);
+        // "23 minutes without a failed save", "0 differences in 31 minutes", "none since 21:15".
+        let clean = pattern!(r"(?i)\b\d+ ?(?:min\w*|hours?|h) without\b|\b(?:0|no|none|zero)\b[^.|\n]{0,50}\b(?:in|for|over|since|during) (?:the last )?\d").is_match(sentence);
+        if clean {
+            (observed, watched) = (true, true);
+        }
         let changed = pattern!(r"(?i)\b(?:pool|size|limit|memory|timeout|replicas?|threads?|workers?|connections?)\b[^.]{0,40}\bfrom \d").is_match(sentence);
         observed |= value && compared && (!changed || sentence.contains('%'));
         threshold |= value && pattern!(r"(?i)\b(?:below|under|above|fewer than|more than|at least|at most|threshold|baseline|objective|target|less than|within|usual|criterion)\b|<|≤|>|≥").is_match(sentence);

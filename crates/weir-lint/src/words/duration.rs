@@ -79,7 +79,7 @@ fn unit(word: &str) -> Option<f64> {
 /// All durations of a text, in order.
 pub fn spans(text: &str) -> Vec<Span> {
     let token = pattern!(
-        r"(?i)(\d{1,3}(?:,\d{3})+|\d+(?:[.,]\d+)?|\b(?:half an?|a quarter of an|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty(?:-five)?|thirty|forty(?:-five)?|fifty|sixty|ninety)\b)(\s?½|\s(?:and a half))?[\s-]?(weeks?|days?|d|hours?|hrs?|h|minutes?|mins?|milliseconds?|ms|µs|microseconds|m|seconds?|secs?|s)"
+        r"(?i)(\d{1,3}(?:,\d{3})+|\d+(?:[.,]\d+)?|\b(?:half an?|a quarter of an|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty(?:-five)?|thirty|forty(?:-five)?|fifty|sixty|ninety)\b)(\s?½|\s(?:and a half)|\s(?:and a quarter)|\s(?:and three quarters))?[\s-]?(weeks?|days?|d|hours?|hrs?|h|minutes?|mins?|milliseconds?|ms|µs|microseconds|m|seconds?|secs?|s)"
     );
     let mut out: Vec<Span> = Vec::new();
     let mut last_unit = 0.0;
@@ -110,8 +110,14 @@ pub fn spans(text: &str) -> Vec<Span> {
         let Some(mut count) = number(&found[1]) else {
             continue;
         };
-        if found.get(2).is_some() {
-            count += 0.5;
+        if let Some(part) = found.get(2) {
+            count += if part.as_str().ends_with("a quarter") {
+                0.25
+            } else if part.as_str().ends_with("quarters") {
+                0.75
+            } else {
+                0.5
+            };
         }
         let mut length = count * seconds;
         if let Some(half) = pattern!(r"^ and a half\b").find(&text[end..]) {
@@ -227,6 +233,7 @@ mod tests {
             ("1.5 hours", 5_400),
             ("2 days 4 hours", 187_200),
             ("an hour and a half", 5_400),
+            ("three and a quarter hours", 11_700),
             ("half an hour", 1_800),
             ("one hour and 20 minutes", 4_800),
             ("3h30", 12_600),
