@@ -135,7 +135,8 @@ pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 
-/// `22.1 %`; a share that isn't zero never reads as zero, one that isn't all never as all.
+/// `22.1 %`; a share that isn't zero never reads as zero, one that isn't all never as all. A part
+/// larger than its whole (a journal may hold any number) is no share.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "no denominator".to_owned();
@@ -145,6 +146,9 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     }
     if part == whole {
         return "100 %".to_owned();
+    }
+    if part > whole {
+        return "more than were counted in all".to_owned();
     }
     let p = 100.0 * part as f64 / whole as f64;
     if p < 0.01 {

@@ -311,7 +311,12 @@ fn status(incident: &Incident) -> Status {
         (None, None, Some(_)) => Status::Acknowledged,
         (None, None, None) => Status::Open,
     };
-    incident.status.max(told)
+    // A resolution that was corrected away ends nothing.
+    let reached = match incident.status {
+        Status::Resolved if clocks.resolved_at.is_none() => Status::Open,
+        status => status,
+    };
+    reached.max(told)
 }
 
 /// The latest statement about the first of these topics that has one.

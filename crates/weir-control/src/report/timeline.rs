@@ -29,9 +29,8 @@ pub(super) fn write(draft: &mut Draft<'_>) {
     rows.extend(lead_up(draft));
     rows.extend(missing(draft));
     rows.sort_by_key(|row| row.at);
-    let first_day = rows
-        .first()
-        .map_or(draft.clocks.impact_started_at, |row| row.at);
+    // The day of the incident, which stands in title and summary; a row from before it names its own.
+    let first_day = draft.clocks.impact_started_at;
     draft.para(Line::of(format!(
         "All times are UTC, on {} until a row names another day.",
         date(first_day)

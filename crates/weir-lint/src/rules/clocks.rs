@@ -42,8 +42,12 @@ pub(super) fn start_and_end(cx: &Cx<'_>) -> Vec<Hit> {
 
 /// The report says that it isn't over.
 fn ongoing(cx: &Cx<'_>) -> bool {
-    let status = cx.facts.status.as_ref().is_some_and(|s| pattern!(r"(?i)^\W*(?:open|acknowledged|ongoing|investigating|identified|monitoring|mitigated|active)\b").is_match(&s.says));
-    status || pattern!(r"(?i)\bnot (?:yet )?(?:resolved|over|recovered)(?: yet)?\b|\bstill (?:ongoing|open|going on)\b|\bongoing\b").is_match(&cx.doc.words_about(&[Part::Summary, Part::Impact]))
+    open_by_status(cx) || pattern!(r"(?i)\bnot (?:yet )?(?:resolved|over|recovered)(?: yet)?\b|\bstill (?:ongoing|open|going on)\b|\bongoing\b").is_match(&cx.doc.words_about(&[Part::Summary, Part::Impact]))
+}
+
+/// Its status says so.
+fn open_by_status(cx: &Cx<'_>) -> bool {
+    cx.facts.status.as_ref().is_some_and(|s| pattern!(r"(?i)^\W*(?:open|acknowledged|ongoing|investigating|identified|monitoring|mitigated|active)\b").is_match(&s.says))
 }
 
 fn one(cx: &Cx<'_>, name: &str, clock: &Clock, out: &mut Vec<Hit>) {
@@ -133,6 +137,12 @@ pub(super) fn duration_stated(cx: &Cx<'_>) -> Vec<Hit> {
         let field = cx
             .doc
             .field(&["duration", "incident duration", "total duration"]);
+        // Nothing has gone by yet: that is a duration too.
+        if field.is_some_and(|f| {
+            pattern!(r"^\W*0 ?(?:s|sec|seconds|min|minutes)\b").is_match(f.value.trimmed())
+        }) {
+            return Vec::new();
+        }
         let mut hit = Hit::new(
             place(),
             if field.is_some() {
@@ -176,6 +186,10 @@ pub(super) fn duration_stated(cx: &Cx<'_>) -> Vec<Hit> {
                 duration::say(computed)
             ))];
         }
+    }
+    // What came back after a row of its end goes on beyond that row.
+    if open_by_status(cx) {
+        return Vec::new();
     }
     // What the rows say must be possible too: some onset row and some end row that far apart.
     let rows = rows(cx);

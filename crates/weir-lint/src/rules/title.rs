@@ -13,7 +13,7 @@ fn generic() -> &'static regex::Regex {
 /// Words that say what users saw.
 fn symptom() -> &'static regex::Regex {
     pattern!(
-        r"(?i)slow|fail|error|unavailab|degrad|\bdown\b|outage|downtime|latenc|time[- ]?out|timing out|exhaust|loss\b|\blost\b|los(?:e|ing)\b|delay|stall|crash|reject|refus|stuck|missing|miss(?:ed|es)\b|duplicat|double|twice|wrong|incorrect|stale|corrupt|leak|unreachable|saturat|elevated|\b5\d\d\b|\b5xx\b|\blag\b|lagg|backlog|\bfull\b|expir|interrupt|disrupt|unable|cannot|can't|could not|\bnot\b|\bno\b|broke|\bdrop|block|overload|spik|hang|hung|freez|frozen|breach|deadlock|offline|late\b|outdated|empty|blank|redirect|expos|surge|\bran out\b|runs out|out of\b|locked|throttl|limit|partial|halt|stop|queue|\bdied\b|gone|split|flap|deleted|overwr|inconsisten|mismatch|unrespons|\bmust wait|waiting|page load|withdrawn|undeliver|bounc|skipp|garbled"
+        r"(?i)slow|fail|error|unavailab|degrad|\bdown\b|outage|downtime|latenc|time[- ]?out|timing out|exhaust|starv|loss\b|\blost\b|los(?:e|ing)\b|delay|stall|crash|reject|refus|stuck|missing|miss(?:ed|es)\b|duplicat|double|twice|wrong|incorrect|stale|corrupt|leak|unreachable|saturat|elevated|\b5\d\d\b|\b5xx\b|\blag\b|lagg|backlog|\bfull\b|expir|interrupt|disrupt|unable|cannot|can't|could not|\bnot\b|\bno\b|broke|\bdrop|block|overload|spik|hang|hung|freez|frozen|breach|deadlock|offline|late\b|outdated|empty|blank|redirect|expos|surge|\bran out\b|runs out|out of\b|locked|throttl|limit|partial|halt|stop|queue|\bdied\b|gone|split|flap|deleted|overwr|inconsisten|mismatch|unrespons|\bmust wait|waiting|page load|withdrawn|undeliver|bounc|skipp|garbled"
     )
 }
 
