@@ -50,7 +50,7 @@ fn markdown_and_html_of_one_report_say_the_same() {
         facts(&Source::new(name, text).expect("small enough"))
     };
     let (md, html) = (of("report.md"), of("report.html"));
-    assert_eq!(md.rows.len(), 14);
+    assert_eq!(md.rows.len(), 16);
     assert_eq!(md.actions.len(), 5);
     assert_eq!(md.cause_name, Some(weir_model::Cause::PoolUndersized));
     for facts in [&md, &html] {

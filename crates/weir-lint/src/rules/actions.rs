@@ -43,13 +43,14 @@ fn each(cx: &Cx<'_>, lacking: &[&Action], what: &str, fix: &str) -> Vec<Hit> {
 }
 
 /// A report that is not reviewed yet may leave owner and date to its review, where it says so: "open
-/// question" is honest, "TBD" is a blank.
+/// question" is honest, "TBD" is a blank. A later report may do so only where it asks "Who owns …?".
 fn asked(cx: &Cx<'_>, action: &Action) -> bool {
     let settled = cx.facts.status.as_ref().is_some_and(|s| {
         pattern!(r"(?i)\b(?:reviewed|closed|final|complete\w*|published|approved)\b")
             .is_match(&s.says)
     });
-    !settled && pattern!(r"(?i)\bopen question\b").is_match(&action.words)
+    let listed = || pattern!(r"(?i)\bwho owns\b[^?\n]*\?").is_match(&cx.doc.all_words());
+    pattern!(r"(?i)\bopen question\b").is_match(&action.words) && (!settled || listed())
 }
 
 fn of_actions(n: usize) -> String {
