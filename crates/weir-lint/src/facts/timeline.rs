@@ -732,9 +732,20 @@ pub(crate) fn tags(words: &str) -> Vec<Tag> {
             ),
         ),
     ];
+    // "alerts for increased response times" is what was seen, not what was done.
+    let deeds = pattern!(
+        r"\b(?:increas(?:ed|ing)|rais(?:ed|ing)|elevated)\s+(?:\w+ ){0,2}?(?:response|errors?|latenc\w*|load|traffic|waits?|times?|rates?|demand|timeouts?|alerts?|cpu|usage|volume)\b"
+    )
+    .replace_all(&text, " ");
     let mut out: Vec<Tag> = table
         .iter()
-        .filter(|(_, p)| p.is_match(&text))
+        .filter(|(tag, p)| {
+            p.is_match(if *tag == Tag::Mitigated {
+                &deeds
+            } else {
+                &text
+            })
+        })
         .map(|(t, _)| *t)
         .collect();
     let denied = pattern!(
