@@ -116,6 +116,16 @@ pub(crate) struct DemoArgs {
     /// Same seed, same users and arrivals.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// In the founding incident, wait up to two minutes for you to approve the recommendation, in the
+    /// dashboard or `weir top`, instead of letting the regulator act.
+    #[arg(long)]
+    pub(crate) approve: bool,
+    /// When all is told, stay up for so many seconds, to be looked at.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) linger: Option<u64>,
+    /// Port of Weir's API and dashboard on 127.0.0.1 [default: any free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) api_port: Option<u16>,
     /// One line a second instead of a live view.
     #[arg(long)]
     pub(crate) plain: bool,
