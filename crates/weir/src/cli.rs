@@ -36,6 +36,9 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Replay the founding incident on a private PostgreSQL, with real traffic; ends with the report.
     Demo(DemoArgs),
+    /// Preflight: names, ports, logins, rights and the arithmetic of max_connections, before clients
+    /// find out. Exit 1 where something would not work.
+    Check(CheckArgs),
     /// Incidents: list, show, declare, and all that people do with one until it is closed.
     #[command(subcommand)]
     Incident(IncidentCommand),
@@ -53,6 +56,16 @@ pub(crate) enum Command {
     /// The configuration file: check it, or list all settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Write a completion script for a shell: `weir completions bash > …/bash-completion/completions/weir`.
+    Completions {
+        /// bash, elvish, fish, powershell or zsh.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page; with DIR, one page for each command.
+    Man {
+        /// Where the pages go, as weir.1, weir-run.1 and so on.
+        dir: Option<PathBuf>,
+    },
 }
 
 /// `weir run`.
@@ -92,6 +105,17 @@ pub(crate) struct RunArgs {
     /// text or json [default: text]
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
     pub(crate) log_format: Option<String>,
+}
+
+/// `weir check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// weir.toml.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Human text or a document for programs.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    pub(crate) output: String,
 }
 
 /// `weir demo`.
