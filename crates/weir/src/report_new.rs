@@ -223,11 +223,60 @@ fn about(args: &NewArgs, id: IncidentId, by: &str, now: weir_model::Wall) -> Res
         .map_err(|fault| after(fault, written))?;
         written += 1;
     }
+    let whole = whole && open_questions(args, id, by, &mut written)?;
     eprintln!("{written} answers written into the journal of {id}");
     if !whole {
         eprintln!("the same command asks the rest");
     }
     Ok(())
+}
+
+/// What the report still asks after all that: in its own words, one after the other. False: the
+/// person stopped.
+fn open_questions(
+    args: &NewArgs,
+    id: IncidentId,
+    by: &str,
+    written: &mut usize,
+) -> Result<bool, Failed> {
+    let document: Value =
+        serde_json::from_str(&get_text(&args.source, &format!("/api/v1/incidents/{id}"))?)
+            .context("the API's answer is not JSON")?;
+    let questions: Vec<&str> = document["questions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    if questions.is_empty() {
+        return Ok(true);
+    }
+    eprintln!("\nWhat the report of {id} still asks");
+    let mut lines = std::io::stdin().lock().lines();
+    for question in questions {
+        eprint!("{question}\n> ");
+        let _ = std::io::stderr().flush();
+        let Some(line) = lines.next() else {
+            eprintln!();
+            return Ok(false);
+        };
+        let line = line.context("couldn't read the answer; answers are UTF-8 text")?;
+        match line.trim() {
+            "" | "skip" => continue,
+            "quit" => return Ok(false),
+            text => {
+                let body = json!({ "by": by, "question": question, "text": text });
+                post(
+                    &args.source,
+                    &format!("/api/v1/incidents/{id}/answers"),
+                    &body,
+                )
+                .map_err(|fault| after(fault, *written))?;
+                *written += 1;
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// A fault in the middle says what is in the journal already.

@@ -1,12 +1,13 @@
 //! What people do with an incident from a terminal is done, refused with a reason, and there again
 //! after Weir was killed.
 
-use std::process::Output;
+use std::io::{Read as _, Write as _};
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::support::{Weir, pooled, said};
+use crate::support::{Weir, pooled, said, weir_command};
 
 /// Nothing listens there: these incidents need no PostgreSQL.
 const NOWHERE: u16 = 1;
@@ -173,5 +174,99 @@ fn what_is_wrong_on_the_command_line_is_told_with_what_is_right() {
         shown(&weir, "INC-1")["entries"],
         1,
         "and nothing was written down"
+    );
+}
+
+/// `weir report new --incident`, spoken with.
+struct Interviewed {
+    child: std::process::Child,
+    said: String,
+}
+
+impl Interviewed {
+    fn begin(weir: &Weir, id: &str) -> Self {
+        let api = format!("http://127.0.0.1:{}", weir.api);
+        let child = weir_command()
+            .args(["report", "new", "--incident", id, "--by", "ann", "--api"])
+            .arg(&api)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            said: String::new(),
+        }
+    }
+
+    /// The line that the prompt stands behind; `None`: nothing more is asked.
+    fn question(&mut self) -> Option<String> {
+        let mut block = Vec::new();
+        let mut byte = [0];
+        let out = self.child.stderr.as_mut().unwrap();
+        while !block.ends_with(b"\n> ") {
+            if out.read(&mut byte).unwrap() == 0 {
+                self.said.push_str(&String::from_utf8_lossy(&block));
+                return None;
+            }
+            block.push(byte[0]);
+        }
+        let block = String::from_utf8_lossy(&block).into_owned();
+        self.said.push_str(&block);
+        let asked = block.trim_end_matches("> ").trim_end();
+        asked.lines().last().map(str::to_owned)
+    }
+
+    fn answer(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+    }
+
+    fn end(mut self) -> String {
+        assert!(self.child.wait().unwrap().success(), "{}", self.said);
+        self.said
+    }
+}
+
+#[test]
+fn what_a_report_still_asks_is_asked_at_a_terminal_and_the_answers_are_in_the_journal() {
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let weir = weir(&dir);
+    done(&weir, &["declare", "invoices print twice", "--by", "ann"]);
+    let before = shown(&weir, "INC-1");
+    let questions = before["questions"].as_array().unwrap().len();
+    assert!(questions > 3, "{before:#}");
+
+    // Every step of the interview is skipped but one; then the report's own questions come.
+    let mut typed = Interviewed::begin(&weir, "INC-1");
+    let mut own = 0;
+    while let Some(asked) = typed.question() {
+        let answer = match &*asked {
+            asked if asked.starts_with("Why was this not seen coming") => {
+                own += 1;
+                "No test prints slower than the timeout; no other pool prints"
+            }
+            asked if asked.starts_with("Who has it?") => {
+                own += 1;
+                "The billing team, since 14:20"
+            }
+            _ => "skip",
+        };
+        typed.answer(answer);
+    }
+    let says = typed.end();
+    assert_eq!(own, 2, "{says}");
+    assert!(
+        says.contains("2 answers written into the journal of INC-1"),
+        "{says}"
+    );
+    let after = shown(&weir, "INC-1");
+    let left = after["questions"].to_string();
+    assert!(!left.contains("Who has it?"), "{left}");
+    assert!(!left.contains("Why was this not seen coming"), "{left}");
+    assert_eq!(
+        after["questions"].as_array().unwrap().len(),
+        questions - 2,
+        "{after:#}"
     );
 }
