@@ -455,6 +455,7 @@ impl Engine {
                 server: id,
                 reason: reason.to_owned(),
                 lost,
+                age: now.since(server.connected),
             });
         }
         self.dial_more(pool_id, now, fx);

@@ -375,8 +375,8 @@ impl Engine {
                     },
                 ),
             ) => Some(Ok(verifier.clone())),
-            (AuthMethod::Md5, _) => None,
             (AuthMethod::ScramSha256, Some(_) | None) => Some(Err(())),
+            _ => None,
         };
         let known = entry.is_some() && !matches!(step, Some(Err(())));
         let step = match step {

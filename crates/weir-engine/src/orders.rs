@@ -57,6 +57,11 @@ impl Engine {
                 self.drain(now, fx);
                 Ok(())
             }
+            Order::Configure { .. }
+            | Order::Database { .. }
+            | Order::KillClient { .. }
+            | Order::Suspend { .. }
+            | Order::Shutdown { .. } => Err(OrderRefused::NotNow("being built".to_owned())),
         };
         fx.events.push(Event::OrderDone {
             order: Box::new(order),

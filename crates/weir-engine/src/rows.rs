@@ -157,6 +157,11 @@ impl Engine {
                         .extended
                         .as_ref()
                         .map_or(0, |e| e.named.len() as u32),
+                    user: Arc::clone(&client.user),
+                    database: client
+                        .pool
+                        .and_then(|p| self.pools.get(p.0 as usize))
+                        .map_or_else(|| Arc::clone(&self.nobody), |p| Arc::clone(&p.key.database)),
                 })
             })
             .collect();
@@ -164,6 +169,7 @@ impl Engine {
             request,
             clients,
             servers: self.server_rows(),
+            ..Snapshot::default()
         }
     }
 
@@ -196,6 +202,10 @@ impl Engine {
                     transaction_since: link.and_then(|l| l.tx.as_ref()).map(|tx| tx.began),
                     fingerprint: client.map(|c| c.fingerprint).unwrap_or_default(),
                     pins: client.map(|c| c.pins.iter().collect()).unwrap_or_default(),
+                    host: Arc::clone(&pool.settings.server.host),
+                    port: pool.settings.server.port,
+                    close_needed: server.close_when_idle.is_some(),
+                    prepared_statements: server.prepared.len() as u32,
                 });
             }
         }

@@ -303,6 +303,10 @@ mod tests {
                     transaction_since: None,
                     fingerprint: weir_model::Fingerprint::NONE,
                     pins: Vec::new(),
+                    host: "".into(),
+                    port: 0,
+                    close_needed: false,
+                    prepared_statements: 0,
                 });
             }
             snapshot

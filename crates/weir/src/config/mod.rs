@@ -270,11 +270,7 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
             format!(
                 "[auth] method is {} but there is no user list: add `users = \"userlist.txt\"` \
                  under [auth], or method = \"trust\"",
-                match auth_method {
-                    AuthMethod::Trust => "trust",
-                    AuthMethod::Md5 => "md5",
-                    AuthMethod::ScramSha256 => "scram-sha-256",
-                }
+                auth_method.name()
             ),
         );
     }
@@ -350,7 +346,6 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
         log_json,
         external_url: top.text("external_url"),
         pooler: PoolerSettings {
-            pools,
             auth_method,
             users: users.unwrap_or_default(),
             admin_users: auth
@@ -366,6 +361,7 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
             shutdown_timeout: top
                 .duration("shutdown_timeout")
                 .unwrap_or(Duration::from_secs(60)),
+            ..PoolerSettings::of(pools)
         },
         servers,
         budgets,
