@@ -32,6 +32,11 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// How many rows.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// RowDescription, DataRows, CommandComplete.
     pub(super) fn bytes(&self, tag: &str) -> Vec<u8> {
         let cells = (self.rows.len() + 1) * self.columns.len();

@@ -158,6 +158,9 @@ impl Written {
         let Some(found) = keys::find(key) else {
             return Err(vec![format!("unknown parameter: pgbouncer/{key}")]);
         };
+        if found.name == "conffile" {
+            return Ok(());
+        }
         match taken(found, value) {
             Ok(()) => {
                 self.values.insert(found.name, value.to_owned());
@@ -165,6 +168,16 @@ impl Written {
             }
             Err(says) => Err(vec![says]),
         }
+    }
+
+    /// What is written, without what holds by default.
+    pub(crate) fn keys(&self) -> Vec<(&'static str, String)> {
+        self.values.iter().map(|(key, value)| (*key, value.clone())).collect()
+    }
+
+    /// SHOW CONFIG tells which file it is.
+    pub(crate) fn set_file(&mut self, file: &str) {
+        self.values.insert("conffile", file.to_owned());
     }
 
     /// Takes over what only a restart may change.
