@@ -59,10 +59,7 @@ pub struct Ends {
 }
 
 /// Makes the channels: the plane's ends, and the rim's handle.
-pub fn channels(
-    first: Published,
-    views: mpsc::Receiver<ServerView>,
-) -> (Ends, ControlHandle) {
+pub fn channels(first: Published, views: mpsc::Receiver<ServerView>) -> (Ends, ControlHandle) {
     let (published, seen) = watch::channel(Arc::new(first));
     let (ask, asks) = mpsc::channel(256);
     // A listener that is slower than this loses the oldest, and is told so by the channel.

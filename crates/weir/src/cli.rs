@@ -39,7 +39,11 @@ pub(crate) enum Command {
     #[command(name = "pgbouncer", disable_help_flag = true)]
     PgBouncer {
         /// As PgBouncer has them; --help lists them.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION|FILE")]
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "OPTION|FILE"
+        )]
         arguments: Vec<String>,
     },
     /// What becomes of each line of a pgbouncer.ini, and the weir.toml that says the same.

@@ -144,8 +144,8 @@ pub(crate) fn serve(
         io: config.io.parse().map_err(Failed::Usage)?,
         workers: 1,
     };
-    let proxy = Proxy::start_with(settings, Some(tap))
-        .map_err(|fault| Failed::Failed(anyhow!(fault)))?;
+    let proxy =
+        Proxy::start_with(settings, Some(tap)).map_err(|fault| Failed::Failed(anyhow!(fault)))?;
     if let Err(says) = (face.ready)(&proxy.local) {
         proxy.stop();
         return Err(Failed::Failed(anyhow!(says)));

@@ -71,7 +71,10 @@ impl Tap {
     fn pass(&mut self, event: Event) {
         if self.events.try_send(event).is_err() {
             self.lost += 1;
-            tracing::warn!(lost = self.lost, "The console is too slow; an event is lost.");
+            tracing::warn!(
+                lost = self.lost,
+                "The console is too slow; an event is lost."
+            );
         }
     }
 }
@@ -257,11 +260,7 @@ impl Desk {
     ///
     /// # Errors
     /// What the data plane says.
-    pub async fn act(
-        &self,
-        act: DatabaseAct,
-        database: Option<&str>,
-    ) -> Result<(), OrderRefused> {
+    pub async fn act(&self, act: DatabaseAct, database: Option<&str>) -> Result<(), OrderRefused> {
         self.order(Order::Database {
             request: self.number(),
             act,

@@ -33,13 +33,14 @@ pub(super) fn pins(view: &View<'_>) -> Table {
         ("remote_pid", Int4),
         ("fingerprint", Text),
     ]);
-    let backend_pids: BTreeMap<_, _> = view.snapshot
+    let backend_pids: BTreeMap<_, _> = view
+        .snapshot
         .servers
         .iter()
         .map(|server| (server.server, server.backend_pid))
         .collect();
     for client in view.snapshot.clients.iter().filter(|c| !c.pins.is_empty()) {
-                let state = match client.state {
+        let state = match client.state {
             ClientState::Login => "login",
             ClientState::Idle => "idle",
             ClientState::Waiting => "waiting",
@@ -176,7 +177,11 @@ pub(super) fn causes(view: &View<'_>) -> Table {
         ("says", Text),
         ("remedy", Text),
     ]);
-    let ongoing = view.published.incidents.iter().filter(|i| i.status.is_ongoing());
+    let ongoing = view
+        .published
+        .incidents
+        .iter()
+        .filter(|i| i.status.is_ongoing());
     for incident in ongoing {
         for (rank, finding) in incident.causes.iter().enumerate() {
             table.push([

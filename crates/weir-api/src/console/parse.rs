@@ -333,10 +333,7 @@ mod tests {
         ] {
             assert_eq!(Command::read(text), Command::Shutdown(how), "{text}");
         }
-        assert!(matches!(
-            Command::read("shutdown soon"),
-            Command::Wrong(_)
-        ));
+        assert!(matches!(Command::read("shutdown soon"), Command::Wrong(_)));
     }
 
     #[test]

@@ -212,9 +212,7 @@ pub(super) fn averages_by_database(view: &View<'_>) -> Table {
         "avg_client_login_count",
     ]));
     for (name, _, average) in rows(view) {
-        let row: Vec<Value> = std::iter::once(some(name))
-            .chain(average.cells())
-            .collect();
+        let row: Vec<Value> = std::iter::once(some(name)).chain(average.cells()).collect();
         table.push(row);
     }
     table

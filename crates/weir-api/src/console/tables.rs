@@ -351,13 +351,7 @@ pub(super) fn mem(view: &View<'_>) -> Table {
         table.push([some(name), None, some(used), some(0), None]);
     }
     let buffered = view.published.worker.buffered_bytes;
-    table.push([
-        some("iobuf_cache"),
-        some(1),
-        None,
-        some(0),
-        some(buffered),
-    ]);
+    table.push([some("iobuf_cache"), some(1), None, some(0), some(buffered)]);
     table
 }
 

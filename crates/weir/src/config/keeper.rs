@@ -52,7 +52,10 @@ fn rows(config: &Config) -> Vec<ConfigRow> {
     let seconds = |time: std::time::Duration| format!("{}s", time.as_secs_f64());
     let fixed = [
         ("listen", config.listen.join(",")),
-        ("api", config.api.clone().unwrap_or_else(|| "off".to_owned())),
+        (
+            "api",
+            config.api.clone().unwrap_or_else(|| "off".to_owned()),
+        ),
         ("io", config.io.clone()),
         ("workers", "1".to_owned()),
         ("regulator.mode", config.regulator.to_string()),

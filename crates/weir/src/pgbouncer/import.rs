@@ -61,7 +61,10 @@ pub(crate) fn import(file: &Path, out: Option<&Path>) -> Result<(), Failed> {
     match out {
         None => crate::say(&toml),
         Some(path) => std::fs::write(path, toml).map_err(|fault| {
-            Failed::Failed(anyhow::anyhow!("couldn't write {}: {fault}", path.display()))
+            Failed::Failed(anyhow::anyhow!(
+                "couldn't write {}: {fault}",
+                path.display()
+            ))
         })?,
     }
     Ok(())
@@ -210,7 +213,11 @@ fn toml(file: &str, written: &Written, meaning: &Meaning) -> String {
         "client_login_timeout = {}",
         duration(pooler.client_login_timeout)
     );
-    let _ = writeln!(out, "\n[auth]\nmethod = {}", quoted(pooler.auth_method.name()));
+    let _ = writeln!(
+        out,
+        "\n[auth]\nmethod = {}",
+        quoted(pooler.auth_method.name())
+    );
     if let Some(users) = written.text("auth_file") {
         let _ = writeln!(out, "users = {}", quoted(users));
     }
@@ -231,7 +238,10 @@ fn toml(file: &str, written: &Written, meaning: &Meaning) -> String {
 }
 
 /// The server section for a pool; written down where it is new.
-fn server_name<'a>(pool: &'a PoolSettings, servers: &mut Vec<(String, &'a PoolSettings)>) -> String {
+fn server_name<'a>(
+    pool: &'a PoolSettings,
+    servers: &mut Vec<(String, &'a PoolSettings)>,
+) -> String {
     let same = |other: &&PoolSettings| {
         other.server == pool.server && other.user == pool.user && other.password == pool.password
     };
@@ -266,7 +276,11 @@ fn write_pool(out: &mut String, pool: &PoolSettings, server: &str) -> std::fmt::
                 "password = \"env:WEIR_{variable}_PASSWORD\" # secrets aren't copied"
             )?;
         }
-        writeln!(out, "connect_timeout = {}", duration(settings.connect_timeout))?;
+        writeln!(
+            out,
+            "connect_timeout = {}",
+            duration(settings.connect_timeout)
+        )?;
         writeln!(out, "login_retry = {}", duration(settings.login_retry))?;
         writeln!(out, "lifetime = {}", duration(settings.lifetime))?;
         writeln!(out, "idle_timeout = {}", duration(settings.idle_timeout))?;
@@ -333,7 +347,10 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}\n---\n{text}");
         }
-        assert!(text.ends_with("6 kept, 2 changed, 2 without an equal\n"), "{text}");
+        assert!(
+            text.ends_with("6 kept, 2 changed, 2 without an equal\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -345,8 +362,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("u.txt"), "\"ann\" \"x\"\n").unwrap();
         let file = dir.path().join("weir.toml");
-        let environment =
-            [("WEIR_MAIN_PASSWORD".to_owned(), "p".to_owned())].into_iter().collect();
+        let environment = [("WEIR_MAIN_PASSWORD".to_owned(), "p".to_owned())]
+            .into_iter()
+            .collect();
         let config = crate::config::read(&file, &text, &environment);
         let config = config.unwrap_or_else(|faults| panic!("{faults}\n---\n{text}"));
         let pools: Vec<&str> = config.pooler.pools.iter().map(|p| &*p.database).collect();
@@ -359,7 +377,11 @@ mod tests {
     fn what_was_written_in_vain_is_told_at_the_start_and_defaults_are_not() {
         let written = |name, value: &str| in_vain((name, value.to_owned()));
         assert_eq!(written("tcp_keepalive", "1"), None);
-        assert!(written("dns_max_ttl", "3").unwrap().starts_with("dns_max_ttl = 3 has no effect"));
+        assert!(
+            written("dns_max_ttl", "3")
+                .unwrap()
+                .starts_with("dns_max_ttl = 3 has no effect")
+        );
         assert_eq!(written("pool_mode", "session"), None);
     }
 }

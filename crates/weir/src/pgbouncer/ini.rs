@@ -242,6 +242,9 @@ mod tests {
         let faults = faults.unwrap_err();
         assert!(faults.len() >= 3, "{faults:?}");
         assert_eq!(faults[0].place.as_ref().unwrap().line, 1);
-        assert_eq!(faults[1].to_string(), "syntax error in configuration (a.ini:2)");
+        assert_eq!(
+            faults[1].to_string(),
+            "syntax error in configuration (a.ini:2)"
+        );
     }
 }

@@ -158,9 +158,7 @@ impl Keeper for IniKeeper {
             (state.written.clone(), state.beside.clone())
         };
         let running = written.clone();
-        written
-            .set(key, value)
-            .map_err(|says| says.join("; "))?;
+        written.set(key, value).map_err(|says| says.join("; "))?;
         written.keep_fixed(&running);
         if written == running {
             return Ok(None);

@@ -72,8 +72,9 @@ const KERNEL: Fate = Fate::Nothing(
 );
 const BUFFERS: Fate = Fate::Nothing("buffers grow and shrink with what is in them");
 const DNS: Fate = Fate::Nothing("names are looked up when a server is dialled, by the system");
-const SYSLOG: Fate =
-    Fate::Nothing("Weir writes to `logfile` and standard error; let the journal take it from there");
+const SYSLOG: Fate = Fate::Nothing(
+    "Weir writes to `logfile` and standard error; let the journal take it from there",
+);
 const KEPT: Fate = Fate::Kept("");
 
 const fn key(name: &'static str, default: &'static str, kind: Kind, fate: Fate) -> Key {
@@ -168,7 +169,12 @@ pub(crate) const KEYS: &[Key] = &[
         Kept("pool.*.idle_transaction_timeout"),
     ),
     key("ignore_startup_parameters", "", Text, KEPT),
-    fixed("job_name", "pgbouncer", Text, Nothing("only syslog used it")),
+    fixed(
+        "job_name",
+        "pgbouncer",
+        Text,
+        Nothing("only syslog used it"),
+    ),
     fixed("listen_addr", "", Text, Kept("listen")),
     fixed("listen_backlog", "128", Number, KERNEL),
     fixed("listen_port", "6432", Number, Kept("listen")),
@@ -191,7 +197,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("max_user_client_connections", "0", Number, KEPT),
     key("max_user_connections", "0", Number, KEPT),
     key("min_pool_size", "0", Number, Kept("pool.*.size.min")),
-    key("peer_id", "0", Number, Nothing("peers aren't in this version")),
+    key(
+        "peer_id",
+        "0",
+        Number,
+        Nothing("peers aren't in this version"),
+    ),
     fixed("pidfile", "", Text, KEPT),
     fixed("pkt_buf", "4096", Number, BUFFERS),
     key("pool_idle_timeout", "0", Seconds, KEPT),

@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -103,7 +103,11 @@ impl Log {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let says = format!("the log couldn't keep up; {lost} lines are lost");
-            if self.notes.try_send(Note::Line(at, Level::Warning, says)).is_err() {
+            if self
+                .notes
+                .try_send(Note::Line(at, Level::Warning, says))
+                .is_err()
+            {
                 self.lost.fetch_add(lost, Ordering::Relaxed);
             }
         }

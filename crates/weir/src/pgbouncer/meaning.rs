@@ -34,7 +34,10 @@ pub(crate) struct Beside {
 impl Beside {
     /// Reads `auth_file`, `auth_hba_file` and `auth_ident_file`, as far as they matter. What can't be
     /// read is told and left out: as in PgBouncer it doesn't keep the rest from being served.
-    pub(crate) fn read(written: &Written, read_file: super::ini::ReadFile<'_>) -> (Self, Vec<String>) {
+    pub(crate) fn read(
+        written: &Written,
+        read_file: super::ini::ReadFile<'_>,
+    ) -> (Self, Vec<String>) {
         let mut beside = Self::default();
         let mut faults = Vec::new();
         if let Some(file) = written.text("auth_file") {
@@ -49,7 +52,10 @@ impl Beside {
                 Err(why) => faults.push(format!("could not open auth_file {file}: {why}")),
             }
         }
-        if written.value("auth_type").is_some_and(|word| word.eq_ignore_ascii_case("hba")) {
+        if written
+            .value("auth_type")
+            .is_some_and(|word| word.eq_ignore_ascii_case("hba"))
+        {
             if let Some(file) = written.text("auth_ident_file") {
                 match read_file(file) {
                     Ok(text) => {
@@ -57,10 +63,15 @@ impl Beside {
                         beside.ident = Some(Arc::new(maps));
                         faults.extend(wrong.iter().map(|fault| format!("{file}: {fault}")));
                     }
-                    Err(why) => faults.push(format!("could not open ident config file {file}: {why}")),
+                    Err(why) => {
+                        faults.push(format!("could not open ident config file {file}: {why}"))
+                    }
                 }
             }
-            match written.text("auth_hba_file").map(|file| (file, read_file(file))) {
+            match written
+                .text("auth_hba_file")
+                .map(|file| (file, read_file(file)))
+            {
                 Some((file, Ok(text))) => {
                     let (hba, wrong) = Hba::parse(&text, |name| read_file(name));
                     beside.hba = Some(Arc::new(hba));
@@ -288,10 +299,15 @@ impl Reader<'_> {
             Some(sql) => ServerCheck::Query(sql.into()),
         };
         pool.connect_query = pairs.get("connect_query").map(Into::into);
-        pool.startup = ["client_encoding", "datestyle", "timezone", "application_name"]
-            .iter()
-            .filter_map(|key| Some(((*key).into(), pairs.get(key)?.into())))
-            .collect();
+        pool.startup = [
+            "client_encoding",
+            "datestyle",
+            "timezone",
+            "application_name",
+        ]
+        .iter()
+        .filter_map(|key| Some(((*key).into(), pairs.get(key)?.into())))
+        .collect();
         pool.auth_query = self.auth_query(pairs);
         pool.prepared_statements_max = self.count("max_prepared_statements");
         pool
@@ -387,7 +403,11 @@ pub(crate) fn descriptors(pooler: &PoolerSettings) -> u64 {
         .iter()
         .map(|pool| {
             let size = u64::from(pool.size.initial());
-            if pool.user.is_some() { size } else { size * users }
+            if pool.user.is_some() {
+                size
+            } else {
+                size * users
+            }
         })
         .sum();
     u64::from(pooler.client_max) + 10 + servers
@@ -398,7 +418,9 @@ pub(crate) fn servers(pooler: &PoolerSettings) -> Vec<Arc<ServerSettings>> {
     let mut servers: BTreeMap<Arc<str>, Arc<ServerSettings>> = BTreeMap::new();
     for pool in &pooler.pools {
         let name = Arc::clone(&pool.server.name);
-        servers.entry(name).or_insert_with(|| Arc::clone(&pool.server));
+        servers
+            .entry(name)
+            .or_insert_with(|| Arc::clone(&pool.server));
     }
     servers.into_values().collect()
 }
@@ -452,7 +474,8 @@ mod tests {
 
     #[test]
     fn users_have_limits_of_their_own() {
-        let meant = meant("[pgbouncer]\n[users]\nu = pool_size=1 query_timeout=0 max_user_connections=0");
+        let meant =
+            meant("[pgbouncer]\n[users]\nu = pool_size=1 query_timeout=0 max_user_connections=0");
         let user = &meant.pooler.user_settings["u"];
         assert_eq!(user.size.unwrap().get(), 1);
         assert_eq!(user.query_timeout, None);

@@ -160,7 +160,11 @@ fn start(options: &Options, environment: BTreeMap<String, String>) -> Result<(),
     let Meaning { pooler, outside } = keeper.meaning();
     if let Some(file) = &outside.logfile {
         // Said on the terminal, for there is no log to say it in.
-        if let Err(fault) = std::fs::OpenOptions::new().append(true).create(true).open(file) {
+        if let Err(fault) = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(file)
+        {
             eprintln!("Cannot open logfile: '{}': {fault}", file.display());
             return Err(ExitCode::from(1));
         }
@@ -238,7 +242,11 @@ fn ready(
         for addr in bound {
             match addr.unix_path() {
                 Some(path) => {
-                    process::tune_socket(&path, outside.socket_mode, outside.socket_group.as_deref())?;
+                    process::tune_socket(
+                        &path,
+                        outside.socket_mode,
+                        outside.socket_group.as_deref(),
+                    )?;
                     tracing::info!("listening on unix:{}", path.display());
                 }
                 None => tracing::info!("listening on {addr}"),

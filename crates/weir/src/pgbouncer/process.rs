@@ -9,9 +9,7 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::kill;
-use nix::unistd::{
-    Gid, Group, Pid, Uid, User, getuid, initgroups, setgid, setsid, setuid,
-};
+use nix::unistd::{Gid, Group, Pid, Uid, User, getuid, initgroups, setgid, setsid, setuid};
 
 /// Tells the process in the background that it is there already.
 pub(crate) const IN_BACKGROUND: &str = "WEIR_PGBOUNCER_IN_BACKGROUND";
@@ -86,7 +84,9 @@ pub(crate) fn become_user(name: &str) -> Result<(), String> {
     let c_name = std::ffi::CString::new(name).map_err(|_| "a user's name has no NUL".to_owned())?;
     initgroups(&c_name, user.gid).map_err(failed("failed to reset groups"))?;
     setgid(user.gid).map_err(failed("failed to assume identity of group"))?;
-    setuid(user.uid).map_err(failed(&format!("failed to assume identity of user '{name}'")))?;
+    setuid(user.uid).map_err(failed(&format!(
+        "failed to assume identity of user '{name}'"
+    )))?;
     if getuid() != user.uid || Uid::effective() != user.uid || Gid::effective() != user.gid {
         return Err("failed to assume identity".to_owned());
     }
@@ -175,7 +175,11 @@ mod tests {
         let path = dir.path().join("w.pid");
         assert_eq!(PidFile::check(&path), Ok(false));
         let file = PidFile::write(&path).unwrap();
-        assert!(PidFile::check(&path).unwrap_err().contains("another instance"));
+        assert!(
+            PidFile::check(&path)
+                .unwrap_err()
+                .contains("another instance")
+        );
         assert!(PidFile::write(&path).is_err());
         drop(file);
         assert!(!path.exists());

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use super::connstr;
 use super::ini::{Fault, Line, Place, Says};
 use super::keys::{self, KEYS, Key};
-use super::connstr;
 
 /// Databases with these names are the console's.
 pub(crate) const RESERVED: &str = "pgbouncer";
@@ -172,7 +172,10 @@ impl Written {
 
     /// What is written, without what holds by default.
     pub(crate) fn keys(&self) -> Vec<(&'static str, String)> {
-        self.values.iter().map(|(key, value)| (*key, value.clone())).collect()
+        self.values
+            .iter()
+            .map(|(key, value)| (*key, value.clone()))
+            .collect()
     }
 
     /// SHOW CONFIG tells which file it is.
@@ -209,10 +212,9 @@ impl Written {
                             written.values.clear();
                         }
                         "databases" | "users" | "peers" => {}
-                        other => faults.push(Fault::at(
-                            &line.place,
-                            format!("unknown section: {other}"),
-                        )),
+                        other => {
+                            faults.push(Fault::at(&line.place, format!("unknown section: {other}")))
+                        }
                     }
                 }
                 Says::Pair { key, value } => {
@@ -266,8 +268,7 @@ impl Written {
                     return;
                 };
                 if pairs.get("auth_dbname") == Some(RESERVED) {
-                    let says =
-                        "cannot use the reserved \"pgbouncer\" database as an auth_dbname";
+                    let says = "cannot use the reserved \"pgbouncer\" database as an auth_dbname";
                     faults.push(Fault::at(place, says));
                 } else if key == "*" {
                     self.any_database = Some(pairs);
@@ -283,8 +284,7 @@ impl Written {
             Some("peers") => {
                 let id: u16 = key.parse().unwrap_or(0);
                 if id == 0 {
-                    let says =
-                        "ids of peers must be a number larger than 0 and at most 65535";
+                    let says = "ids of peers must be a number larger than 0 and at most 65535";
                     faults.push(Fault::at(place, says));
                 } else if let Some(pairs) = Pairs::read(value, PEER_KEYS, "peer", place, faults) {
                     if pairs.get("host").is_none() {
@@ -306,9 +306,7 @@ fn taken(key: &Key, value: &str) -> Result<(), String> {
         return Ok(());
     }
     if key.name == "auth_dbname" {
-        return Err(
-            "cannot use the reserved \"pgbouncer\" database as an auth_dbname".to_owned(),
-        );
+        return Err("cannot use the reserved \"pgbouncer\" database as an auth_dbname".to_owned());
     }
     Err(format!(
         "invalid value \"{value}\" for parameter {} in configuration: it takes {}",
