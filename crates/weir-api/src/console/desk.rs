@@ -176,8 +176,9 @@ impl Post {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Console { client, user, sql } => {
-                if self.queries.try_send(Query { client, user, sql }).is_err() {
-                    tracing::warn!(%client, "Too many console queries at once; one goes unanswered.");
+                let query = Query { client, user, sql };
+                if let Err(fault) = self.queries.try_send(query) {
+                    tracing::warn!(%client, %fault, "A console query goes unanswered.");
                 }
             }
             Event::Snapshot(snapshot) => {
