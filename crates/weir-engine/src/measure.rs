@@ -66,6 +66,8 @@ pub(crate) struct Link {
     pub(crate) clock_since: Instant,
     /// When PostgreSQL began with what it does now.
     pub(crate) statement_since: Instant,
+    /// When its client last asked for something.
+    pub(crate) asked_at: Instant,
     pub(crate) pending: VecDeque<Pending>,
     /// The server's and the client's settings as they were when the transaction began to change
     /// them.
@@ -89,6 +91,7 @@ impl Link {
             clock: Clock::Thinking,
             clock_since: now,
             statement_since: now,
+            asked_at: now,
             pending: VecDeque::new(),
             undo: None,
             pins_new: Pins::default(),

@@ -67,8 +67,8 @@ impl Engine {
             match server.state {
                 State::Login => servers.login += 1,
                 State::Idle => servers.idle += 1,
-                State::Active => servers.active += 1,
-                State::Replay | State::Reset => servers.tested += 1,
+                State::Active | State::Lookup => servers.active += 1,
+                State::Replay | State::Reset | State::Check => servers.tested += 1,
             }
             let Some(client) = server.client().and_then(|c| self.clients.get(&c)) else {
                 continue;

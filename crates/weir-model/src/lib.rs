@@ -32,9 +32,9 @@ pub use sample::{
     ClientCounts, HoldTime, PoolSample, Sample, ServerCounts, StatementSample, WorkerSample,
 };
 pub use settings::{
-    AuthMethod, AuthQuery, Hba, HbaFault, HbaRule, HbaTransport, IdentMaps, LoadBalance,
-    LogSettings, Peer, Place, PoolMode, PoolSettings, PoolSize, PoolerSettings, Secret,
-    ServerCheck, ServerSettings, SessionState, UserSettings,
+    AuthMethod, AuthQuery, ErrorStyle, Hba, HbaFault, HbaRule, HbaTransport, IdentMaps,
+    LoadBalance, LogSettings, Peer, Place, PoolMode, PoolSettings, PoolSize, PoolerSettings,
+    Secret, ServerCheck, ServerSettings, SessionState, UserSettings,
 };
 pub use time::{ClockMap, Instant, Wall};
 pub use units::{ByteSize, HumanDuration, UnitError};
