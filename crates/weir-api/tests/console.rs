@@ -11,8 +11,8 @@ use common::{World, key, published, snapshot};
 use weir_api::console::{self, Change, ConfigRow, Console, Keeper, Kept, PeerRow, View};
 use weir_model::{
     ClientCounts, ClientId, DatabaseAct, DatabaseRow, Event, Order, OrderRefused, PoolId, PoolMode,
-    PoolRow, PoolSettings, PoolerSettings, ServerCounts, ServerSettings, Shutdown, Snapshot,
-    UserRow,
+    PoolRow, PoolSettings, PoolTotals, PoolerSettings, ServerCounts, ServerSettings, Shutdown,
+    Snapshot, UserRow,
 };
 use weir_wire::backend::{self, tag};
 use weir_wire::frame;
@@ -172,6 +172,14 @@ fn whole() -> Snapshot {
         },
         oldest_wait: common::ms(2_500),
         cancels: 0,
+        totals: PoolTotals {
+            transactions: 4000,
+            held: weir_model::HoldTime {
+                executing: common::ms(100),
+                ..Default::default()
+            },
+            ..PoolTotals::default()
+        },
         paused: false,
     }];
     snapshot.databases = vec![DatabaseRow {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use weir_control::handle::PoolView;
-use weir_model::Histogram;
+use weir_model::{Histogram, PoolRow, PoolTotals};
 use weir_wire::backend::ColumnType::{Numeric, Text};
 
 use super::View;
@@ -72,18 +72,18 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn total(pools: &[&PoolView]) -> Counts {
-    let sum = |of: fn(&PoolView) -> u64| Some(pools.iter().map(|pool| of(pool)).sum());
+fn total(pools: &[&PoolRow]) -> Counts {
+    let sum = |of: fn(&PoolTotals) -> u64| Some(pools.iter().map(|pool| of(&pool.totals)).sum());
     Counts {
-        server_assignments: None,
-        transactions: sum(|p| p.totals.completions),
-        queries: None,
-        received: sum(|p| p.totals.bytes_in),
-        sent: sum(|p| p.totals.bytes_out),
-        transaction_us: sum(|p| micros(p.totals.held.total())),
-        query_us: sum(|p| micros(p.totals.held.executing)),
-        wait_us: sum(|p| micros(p.totals.wait.sum())),
-        client_logins: sum(|p| p.totals.client_logins),
+        server_assignments: sum(|t| t.assignments),
+        transactions: sum(|t| t.transactions),
+        queries: sum(|t| t.queries),
+        received: sum(|t| t.bytes_in),
+        sent: sum(|t| t.bytes_out),
+        transaction_us: sum(|t| micros(t.held.total())),
+        query_us: sum(|t| micros(t.held.executing)),
+        wait_us: sum(|t| micros(t.wait)),
+        client_logins: sum(|t| t.client_logins),
         ..Counts::default()
     }
 }
@@ -113,10 +113,20 @@ fn console(view: &View<'_>) -> Counts {
     }
 }
 
-fn by_database<'a>(view: &View<'a>) -> BTreeMap<&'a str, Vec<&'a PoolView>> {
-    let mut databases: BTreeMap<&str, Vec<&PoolView>> = BTreeMap::new();
+/// Totals are of this very moment, averages as the control plane published them last.
+fn by_database<'a>(view: &View<'a>) -> BTreeMap<&'a str, (Vec<&'a PoolRow>, Vec<&'a PoolView>)> {
+    let mut databases: BTreeMap<&str, (Vec<&PoolRow>, Vec<&PoolView>)> = BTreeMap::new();
+    for pool in &view.snapshot.pools {
+        databases
+            .entry(&pool.key.database)
+            .or_default()
+            .0
+            .push(pool);
+    }
     for pool in &view.published.pools {
-        databases.entry(&pool.key.database).or_default().push(pool);
+        if let Some((_, averages)) = databases.get_mut(&*pool.key.database) {
+            averages.push(pool);
+        }
     }
     databases
 }
@@ -124,7 +134,7 @@ fn by_database<'a>(view: &View<'a>) -> BTreeMap<&'a str, Vec<&'a PoolView>> {
 fn rows(view: &View<'_>) -> Vec<(String, Counts, Counts)> {
     let mut rows: Vec<_> = by_database(view)
         .into_iter()
-        .map(|(name, pools)| (name.to_owned(), total(&pools), average(&pools)))
+        .map(|(name, (now, then))| (name.to_owned(), total(&now), average(&then)))
         .collect();
     rows.push(("pgbouncer".to_owned(), console(view), Counts::default()));
     rows.sort_by(|a, b| a.0.cmp(&b.0));
