@@ -245,6 +245,11 @@ impl Engine {
             return Asked::Refused;
         };
         pool.meter.arrivals += 1;
+        if self.shutdown == Some(weir_model::Shutdown::WaitForServers) {
+            let says = "server shutting down";
+            self.dismiss(id, "57P01", says, Outcome::Refused, now, fx);
+            return Asked::Refused;
+        }
         if pool.waiters == 0
             && !pool.rests()
             && self.suspended.is_none()

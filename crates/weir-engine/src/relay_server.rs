@@ -170,6 +170,7 @@ impl Engine {
                 server.params = std::sync::Arc::clone(&params);
                 match client {
                     Some(client) if !own => {
+                        self.follow_report(id, client, status.name, status.value);
                         if let Some(client) = self.clients.get_mut(&client) {
                             client.params = params;
                         }

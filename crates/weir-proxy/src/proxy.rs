@@ -129,6 +129,8 @@ impl Proxy {
             return Err(StartError::NoAddress);
         }
         let clock = Clock::since(settings.clock_zero);
+        let cancel_wait_timeout = settings.pooler.cancel_wait_timeout;
+        let names_peers = sys::peers::names_peers(&settings.pooler);
         let engine = Engine::new(settings.pooler, settings.seed, clock.now())
             .map_err(StartError::Settings)?;
         let listeners = listen::bind_all(&settings.listen)?;
@@ -150,6 +152,8 @@ impl Proxy {
             reporter,
             orders,
             ring: driver.driver == sys::Driver::Uring,
+            cancel_wait_timeout,
+            names_peers,
         })
         .map_err(setup("watch the listening sockets"))?;
         let thread = std::thread::Builder::new()
