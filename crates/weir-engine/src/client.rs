@@ -44,6 +44,16 @@ pub(crate) enum Cancelled {
     UntilSync,
 }
 
+impl Cancelled {
+    /// A cancel request was taken, and the client has not yet done with its consequences.
+    pub(crate) fn is_underway(self) -> bool {
+        match self {
+            Self::No => false,
+            Self::Due | Self::UntilSync => true,
+        }
+    }
+}
+
 /// A client that stands in the queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting {

@@ -297,6 +297,7 @@ impl Engine {
         let outcome = match outcome {
             Outcome::Completed { .. } => {
                 pool.meter.completions += 1;
+                pool.meter.queries += tx.statements;
                 pool.meter.hold.record(now.since(tx.began));
                 Outcome::Completed {
                     sql_error: tx.sql_error,

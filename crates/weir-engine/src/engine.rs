@@ -278,9 +278,9 @@ impl Engine {
         self.take_sample(now)
     }
 
-    /// Everyone who is here.
+    /// Everyone who is here; waits as of the last sample.
     pub fn snapshot(&self, request: u64) -> Snapshot {
-        self.rows(request)
+        self.rows(request, self.sampled_at)
     }
 
     /// A promise of our own was broken. Said, not hidden; what it concerned is closed by the

@@ -46,7 +46,7 @@ impl Engine {
                 now: at_once,
             } => self.order_close_server(*server, *at_once, now, fx),
             Order::Snapshot { request } => {
-                let snapshot = self.rows(*request);
+                let snapshot = self.rows(*request, now);
                 fx.events.push(Event::Snapshot(Box::new(snapshot)));
                 return;
             }

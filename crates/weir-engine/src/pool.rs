@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use weir_model::{
     ClientId, ConnectFailure, Event, Instant, Outcome, PoolId, PoolKey, PoolMode, PoolSettings,
-    ServerId,
+    PoolTotals, ServerId,
 };
 
 use crate::client::{Phase, Waiting};
@@ -97,6 +97,8 @@ pub(crate) struct Pool {
     /// When somebody will have waited long enough for the reserve is on the timers.
     pub(crate) reserve_timer: bool,
     pub(crate) meter: Meter,
+    /// What was counted before `meter` was last emptied.
+    pub(crate) totals: PoolTotals,
 }
 
 impl Pool {
@@ -134,6 +136,16 @@ impl Pool {
             self.waiting.pop_front();
         }
         None
+    }
+
+    /// Since when the one who has waited longest waits, in the queue or for its login.
+    pub(crate) fn oldest_wait_since(&self, clients: &crate::engine::Clients) -> Option<Instant> {
+        let queued = self.waiting.iter().find_map(|(id, ticket)| {
+            let waiting = clients.get(id)?.waiting?;
+            (waiting.ticket == *ticket).then_some(waiting.arrived)
+        });
+        let welcoming = self.welcoming.first().map(|(_, since)| *since);
+        queued.into_iter().chain(welcoming).min()
     }
 
     /// Why the last attempt to open a server failed, as a sentence.
@@ -352,6 +364,7 @@ impl Engine {
         client.server = Some(server_id);
         client.since = now;
         if let Some(pool) = self.pools.get_mut(server.pool.0 as usize) {
+            pool.meter.assignments += 1;
             pool.meter.wait.record(wait);
         }
         if self.catch_up(id, server_id, fx) {
@@ -805,6 +818,7 @@ impl Engine {
             wait_timer: false,
             reserve_timer: false,
             meter: Meter::default(),
+            totals: PoolTotals::default(),
         });
         Some(id)
     }

@@ -23,7 +23,8 @@ mod units;
 pub use cause::{Cause, CauseFinding, Evidence, Level, Remedy, RuledOut, Severity, UnknownName};
 pub use event::{
     ClientRow, ClientState, ConnectFailure, DatabaseRow, Event, Logged, Loudness, Outcome, Pin,
-    PoolRow, ServerRow, ServerState, Snapshot, Speaker, StatementSeen, Transaction, UserRow,
+    PoolRow, PoolTotals, ServerRow, ServerState, Snapshot, Speaker, StatementSeen, Transaction,
+    UserRow,
 };
 pub use histogram::{BUCKETS, Histogram};
 pub use id::{ClientId, Fingerprint, PoolId, PoolKey, ServerId, UserTag};
