@@ -100,15 +100,15 @@ impl Engine {
 
     /// Why one more client of this user may not come to this database; `None`: it may.
     pub(crate) fn client_cap(&self, database: &str, user: &str) -> Option<String> {
-        let Some(db) = self.databases.get(database) else {
-            return None;
+        let (has, most) = match self.databases.get(database) {
+            Some(db) => (db.clients, self.settings.pools[db.template].clients_max),
+            // The console's.
+            None => (self.console_clients, self.settings.console_clients_max),
         };
-        let most = self.settings.pools[db.template].clients_max;
-        if most > 0 && db.clients >= most {
+        if most > 0 && has >= most {
             return Some(format!(
-                "client connections exceeded (max_db_client_connections): {} of {most} clients of \
-                 database \"{database}\" are connected",
-                db.clients
+                "client connections exceeded (max_db_client_connections): {has} of {most} clients of \
+                 database \"{database}\" are connected"
             ));
         }
         let own = self.settings.user_settings.get(user);

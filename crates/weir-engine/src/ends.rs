@@ -129,6 +129,10 @@ impl Engine {
         self.cancel_keys.remove(&client.key);
         self.logging_in.remove(&id);
         self.peers.remove(&id);
+        if matches!(client.phase, Phase::Console(_)) {
+            self.console_clients = self.console_clients.saturating_sub(1);
+            self.uncount_client("", &client.user);
+        }
         if let Some(pool_id) = client.pool {
             if let Some(pool) = self.pools.get(pool_id.0 as usize) {
                 let database = Arc::clone(&pool.key.database);

@@ -54,6 +54,8 @@ pub struct Engine {
     pub(crate) pool_ids: HashMap<PoolKey, PoolId>,
     pub(crate) databases: Databases,
     pub(crate) users: Users,
+    /// Clients of the console.
+    pub(crate) console_clients: u32,
     /// Some pool waits for a place under a cap.
     pub(crate) any_short: bool,
     /// Some setting limits how long clients may idle.
@@ -115,6 +117,7 @@ impl Engine {
             pool_ids: HashMap::new(),
             databases: Databases::new(),
             users: Users::new(),
+            console_clients: 0,
             any_short: false,
             any_idle_limit: false,
             peers: BTreeMap::new(),

@@ -721,6 +721,12 @@ impl Engine {
                 self.dismiss(id, "28000", &says, Outcome::Refused, now, fx);
                 return;
             }
+            if let Some(says) = self.client_cap(&database, &user) {
+                self.dismiss(id, "53300", &says, Outcome::Refused, now, fx);
+                return;
+            }
+            self.console_clients += 1;
+            self.count_client(&database, &user);
             self.welcome_console(id, now, fx);
             return;
         }

@@ -193,6 +193,12 @@ pub(crate) struct Meter {
     pub(crate) assignments: u32,
     /// Statements of transactions that completed.
     pub(crate) queries: u32,
+    /// Named statements that clients prepared.
+    pub(crate) client_parses: u32,
+    /// Those that a server had to prepare for it.
+    pub(crate) server_parses: u32,
+    /// Bindings of named statements.
+    pub(crate) binds: u32,
 }
 
 impl Meter {
@@ -209,6 +215,9 @@ impl Meter {
             held,
             wait: before.wait + self.wait.sum(),
             client_logins: before.client_logins + u64::from(self.client_logins),
+            client_parses: before.client_parses + u64::from(self.client_parses),
+            server_parses: before.server_parses + u64::from(self.server_parses),
+            binds: before.binds + u64::from(self.binds),
         }
     }
 }

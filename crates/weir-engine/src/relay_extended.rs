@@ -67,6 +67,9 @@ impl Engine {
             return false;
         }
         extended.named.insert(parse.name.into(), statement);
+        if let Some(pool) = self.pools.get_mut(pool_id.0 as usize) {
+            pool.meter.client_parses += 1;
+        }
         fx.send_with(Conn::Client(id), backend::put_parse_complete);
         true
     }
@@ -210,6 +213,10 @@ impl Engine {
             .servers
             .get_mut(&server_id)
             .is_some_and(|s| touch(s, statement.id));
+        if let Some(pool) = self.pools.get_mut(pool_id.0 as usize) {
+            pool.meter.client_parses += 1;
+            pool.meter.server_parses += u32::from(!has);
+        }
         if has {
             self.rename(id, server_id, parse.name, Some(statement));
             self.owe(id, server_id, Owed::FakeParse, None, now, fx);
@@ -294,6 +301,10 @@ impl Engine {
             return self.pass(id, Some(server_id), header, there.len(), at, fx);
         };
         client.extended().bind(head.portal, statement.info.clone());
+        let pool = client.pool.and_then(|p| self.pools.get_mut(p.0 as usize));
+        if let Some(pool) = pool {
+            pool.meter.binds += 1;
+        }
         self.bring(id, server_id, &statement, now, fx);
         let owed = Owed::Bind {
             statement: Some(statement.id),
@@ -475,6 +486,9 @@ impl Engine {
         self.owe(id, server_id, owed, None, now, fx);
         if let Some(server) = self.servers.get_mut(&server_id) {
             note_prepared(server, statement.id);
+            if let Some(pool) = self.pools.get_mut(server.pool.0 as usize) {
+                pool.meter.server_parses += 1;
+            }
         }
         fx.send_with(Conn::Server(server_id), |out| {
             frontend::put_parse(out, &statement.name(), statement.sql(), statement.types());

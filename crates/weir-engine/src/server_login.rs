@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use weir_model::{ConnectFailure, Event, Instant, Loudness, Place, PoolId, ServerId};
+use weir_model::{ConnectFailure, ErrorStyle, Event, Instant, Loudness, Place, PoolId, ServerId};
 use weir_wire::auth::md5;
 use weir_wire::auth::scram::{self, Secret};
 use weir_wire::backend::{self, Authentication, tag};
@@ -135,15 +135,16 @@ impl Engine {
             .server_database
             .as_ref()
             .unwrap_or(&pool.key.database);
-        let own = [
-            ("user", &*user),
-            ("database", &**database),
-            ("application_name", "weir"),
-        ];
-        let asked = &pool.settings.startup;
-        let own = own
+        // PgBouncer's servers have no name until a client gives them its own.
+        let named = match self.settings.errors {
+            ErrorStyle::Weir => Some(("application_name", "weir")),
+            ErrorStyle::PgBouncer => None,
+        };
+        let own = [("user", &*user), ("database", &**database)]
             .into_iter()
-            .filter(|(name, _)| !asked.iter().any(|(n, _)| **n == **name));
+            .chain(named);
+        let asked = &pool.settings.startup;
+        let own = own.filter(|(name, _)| !asked.iter().any(|(n, _)| **n == **name));
         let asked = asked.iter().map(|(name, value)| (&**name, &**value));
         fx.send_with(Conn::Server(id), |out| {
             startup::put_startup(out, own.chain(asked));

@@ -264,6 +264,12 @@ pub struct PoolTotals {
     pub wait: Duration,
     /// Clients that logged in.
     pub client_logins: u64,
+    /// Named statements that clients prepared.
+    pub client_parses: u64,
+    /// Those that a server had to prepare for it.
+    pub server_parses: u64,
+    /// Bindings of named statements.
+    pub binds: u64,
 }
 
 /// A row of SHOW POOLS.

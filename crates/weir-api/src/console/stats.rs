@@ -83,8 +83,10 @@ fn total(pools: &[&PoolRow]) -> Counts {
         transaction_us: sum(|t| micros(t.held.total())),
         query_us: sum(|t| micros(t.held.executing)),
         wait_us: sum(|t| micros(t.wait)),
+        client_parses: sum(|t| t.client_parses),
+        server_parses: sum(|t| t.server_parses),
+        binds: sum(|t| t.binds),
         client_logins: sum(|t| t.client_logins),
-        ..Counts::default()
     }
 }
 

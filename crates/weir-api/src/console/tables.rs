@@ -177,7 +177,7 @@ pub(super) fn databases(view: &View<'_>) -> Table {
                 None,
                 some(0),
                 some(0),
-                some(0),
+                some(view.kept.settings.console_clients_max),
                 some(console_clients(view)),
                 some(0),
                 some(0),

@@ -493,6 +493,8 @@ pub struct PoolerSettings {
     pub packet_max: u32,
     /// A NOTICE to everybody who logs in; empty: none (`login_notify_message`).
     pub login_notify_message: Arc<str>,
+    /// Clients of the console together.
+    pub console_clients_max: u32,
     /// Who looks up users for the console that no list has.
     pub console_auth_query: Option<Arc<AuthQuery>>,
     /// In whose words errors of our own are told.
@@ -536,6 +538,7 @@ impl PoolerSettings {
             disable_pqexec: false,
             packet_max: i32::MAX.unsigned_abs(),
             login_notify_message: "".into(),
+            console_clients_max: 0,
             console_auth_query: None,
             errors: ErrorStyle::default(),
             log: LogSettings::default(),

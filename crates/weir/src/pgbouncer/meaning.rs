@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::{
-    AuthMethod, AuthQuery, Hba, IdentMaps, LoadBalance, LogSettings, Place, PoolMode, PoolSettings,
-    PoolSize, PoolerSettings, Secret, ServerCheck, ServerSettings, UserSettings,
+    AuthMethod, AuthQuery, ErrorStyle, Hba, IdentMaps, LoadBalance, LogSettings, Place, PoolMode,
+    PoolSettings, PoolSize, PoolerSettings, Secret, ServerCheck, ServerSettings, UserSettings,
 };
 
 use super::keys;
@@ -244,6 +244,9 @@ impl Reader<'_> {
         settings.disable_pqexec = self.is("disable_pqexec");
         settings.packet_max = self.count("max_packet_size");
         settings.login_notify_message = self.text("login_notify_message").unwrap_or("").into();
+        settings.console_clients_max = self.count("max_db_client_connections");
+        settings.console_auth_query = self.auth_query(&Pairs::default());
+        settings.errors = ErrorStyle::PgBouncer;
         settings.log = LogSettings {
             connections: self.is("log_connections"),
             disconnections: self.is("log_disconnections"),
@@ -284,6 +287,8 @@ impl Reader<'_> {
             Some(text) => whole_seconds(text),
             None => self.seconds("query_wait_timeout"),
         };
+        // Who waits for a database that is down waits as long as for one that is busy.
+        pool.down_timeout = Some(Duration::ZERO);
         pool.query_wait_notify = self.seconds("query_wait_notify");
         pool.idle_transaction_timeout = self.seconds("idle_transaction_timeout");
         pool.transaction_timeout = self.seconds("transaction_timeout");

@@ -267,10 +267,8 @@ impl Written {
                 else {
                     return;
                 };
-                if pairs.get("auth_dbname") == Some(RESERVED) {
-                    let says = "cannot use the reserved \"pgbouncer\" database as an auth_dbname";
-                    faults.push(Fault::at(place, says));
-                } else if key == "*" {
+                // An auth_dbname of the console's is refused at the login, as in PgBouncer.
+                if key == "*" {
                     self.any_database = Some(pairs);
                 } else {
                     self.databases.insert(key.to_owned(), pairs);

@@ -12,10 +12,31 @@ async fn every_table_of_pgbouncer_is_there_and_no_secret_in_it() {
     one(&bouncer.client("p0", "ann").await, "select 1").await;
     let admin = bouncer.admin().await;
     for table in [
-        "clients", "config", "databases", "help", "lists", "peers", "peer_pools", "pools",
-        "servers", "sockets", "active_sockets", "state", "stats", "stats_totals",
-        "stats_averages", "users", "totals", "mem", "dns_hosts", "dns_zones", "incidents",
-        "causes", "decisions", "waits", "pins",
+        "clients",
+        "config",
+        "databases",
+        "help",
+        "lists",
+        "peers",
+        "peer_pools",
+        "pools",
+        "servers",
+        "sockets",
+        "active_sockets",
+        "state",
+        "stats",
+        "stats_totals",
+        "stats_averages",
+        "users",
+        "totals",
+        "mem",
+        "dns_hosts",
+        "dns_zones",
+        "incidents",
+        "causes",
+        "decisions",
+        "waits",
+        "pins",
     ] {
         let rows = show(&admin, &format!("SHOW {table}")).await;
         if table != "config" {
@@ -28,7 +49,10 @@ async fn every_table_of_pgbouncer_is_there_and_no_secret_in_it() {
 
 #[tokio::test]
 async fn clients_and_servers_are_counted_at_once() {
-    let bouncer = Bouncer::start("p0 = PG dbname=postgres pool_size=3", "pool_mode = transaction");
+    let bouncer = Bouncer::start(
+        "p0 = PG dbname=postgres pool_size=3",
+        "pool_mode = transaction",
+    );
     let admin = bouncer.admin().await;
     let client = bouncer.client("p0", "ann").await;
     order(&client, "begin").await;
@@ -56,7 +80,10 @@ async fn clients_and_servers_are_counted_at_once() {
 
 #[tokio::test]
 async fn the_owner_needs_no_password_on_the_unix_socket_and_a_reader_changes_nothing() {
-    let bouncer = Bouncer::start("p0 = PG dbname=postgres", "stats_users = reader\nadmin_users =");
+    let bouncer = Bouncer::start(
+        "p0 = PG dbname=postgres",
+        "stats_users = reader\nadmin_users =",
+    );
     if let Some(mut psql) = program("psql", bouncer.port) {
         psql.env("PGHOST", bouncer.dir.path())
             .env("PGUSER", "pgbouncer")
@@ -118,7 +145,9 @@ async fn kill_client_takes_the_number_of_show_clients() {
     let id = cell(&clients, ("database", "p0"), "id");
     order(&admin, &format!("KILL_CLIENT {id}")).await;
     assert!(try_one(&client, "select 1").await.is_err());
-    let fault = try_one(&admin, &format!("KILL_CLIENT {id}")).await.unwrap_err();
+    let fault = try_one(&admin, &format!("KILL_CLIENT {id}"))
+        .await
+        .unwrap_err();
     assert_eq!(told(&fault), "08P01 client not found");
 }
 

@@ -105,5 +105,9 @@ fn import_says_what_becomes_of_each_line_and_gives_a_weir_toml() {
         .env("WEIR_MAIN_PASSWORD", "x")
         .output()
         .unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
 }

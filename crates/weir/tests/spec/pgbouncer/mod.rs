@@ -112,7 +112,9 @@ impl Bouncer {
     }
 
     fn ended(&mut self) -> ExitStatus {
-        until("weir pgbouncer ends", SOON, || self.child.try_wait().unwrap())
+        until("weir pgbouncer ends", SOON, || {
+            self.child.try_wait().unwrap()
+        })
     }
 
     async fn client(&self, database: &str, user: &str) -> Client {

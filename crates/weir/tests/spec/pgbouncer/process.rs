@@ -48,7 +48,11 @@ async fn the_pid_file_holds_the_pid_and_goes_with_the_process() {
     let pid = std::fs::read_to_string(&path).unwrap();
     assert_eq!(pid.trim(), bouncer.child.id().to_string());
     let second = bouncer.command(&[]).status().unwrap();
-    assert_eq!(second.code(), Some(1), "the file belongs to a living process");
+    assert_eq!(
+        second.code(),
+        Some(1),
+        "the file belongs to a living process"
+    );
     bouncer.signal("QUIT");
     assert_eq!(bouncer.ended().code(), Some(0));
     assert!(!path.exists());
@@ -62,7 +66,11 @@ async fn sigterm_waits_for_clients_and_a_second_one_does_not() {
     one(&client, "select 1").await;
     bouncer.signal("TERM");
     bouncer.until_logs("got SIGTERM, shutting down, waiting for all clients disconnect");
-    assert_eq!(one(&client, "select 2").await, "2", "who is there is served on");
+    assert_eq!(
+        one(&client, "select 2").await,
+        "2",
+        "who is there is served on"
+    );
     drop(client);
     assert_eq!(bouncer.ended().code(), Some(0), "{}", bouncer.log());
 
@@ -75,7 +83,11 @@ async fn sigterm_waits_for_clients_and_a_second_one_does_not() {
     bouncer.until_logs("got SIGUSR2 while shutting down, ignoring");
     bouncer.signal("TERM");
     assert_eq!(bouncer.ended().code(), Some(0));
-    assert!(bouncer.log().contains("got SIGTERM while shutting down, fast exit"));
+    assert!(
+        bouncer
+            .log()
+            .contains("got SIGTERM while shutting down, fast exit")
+    );
 }
 
 #[tokio::test]
@@ -116,7 +128,9 @@ async fn sighup_reads_the_file_again_and_opens_the_log_anew() {
     std::fs::rename(&log, bouncer.dir.path().join("test.log.1")).unwrap();
     bouncer.write("p0 = PG dbname=postgres", "max_client_conn = 11");
     bouncer.signal("HUP");
-    until("the log is there again", SOON, || log.exists().then_some(()));
+    until("the log is there again", SOON, || {
+        log.exists().then_some(())
+    });
     let admin = bouncer.admin().await;
     until("the value is there", SOON, || Some(()));
     let config = show(&admin, "SHOW CONFIG").await;
