@@ -216,6 +216,28 @@ impl Engine {
         most == 0 || has < most
     }
 
+    /// Which cap keeps this pool from opening a server, with numbers.
+    pub(crate) fn binding_cap(&self, id: PoolId) -> Option<String> {
+        let pool = self.pools.get(id.0 as usize)?;
+        let key = &pool.key;
+        if !self.has_place(id, Cap::Database) {
+            return Some(format!(
+                "database \"{}\" has {} of {} servers (max_db_connections)",
+                key.database,
+                self.databases.get(&key.database).map_or(0, |db| db.servers),
+                pool.settings.connections_max
+            ));
+        }
+        (!self.has_place(id, Cap::User)).then(|| {
+            format!(
+                "user \"{}\" has {} of {} servers (max_user_connections)",
+                key.user,
+                self.users.get(&key.user).map_or(0, |u| u.servers),
+                self.user_servers_max(&key.user)
+            )
+        })
+    }
+
     /// Closes the server that has idled longest in another pool under the same cap, whose clients
     /// don't wait. True if there was one.
     fn evict_for(&mut self, id: PoolId, cap: Cap, now: Instant, fx: &mut Effects) -> bool {

@@ -695,6 +695,7 @@ impl Engine {
         now: Instant,
         fx: &mut Effects,
     ) {
+        let cap = self.binding_cap(pool_id);
         let pool = &self.pools[pool_id.0 as usize];
         let waited = seconds(now.since(waiting.arrived));
         let active = pool.open() - pool.idle.len() as u32 - pool.in_login;
@@ -730,9 +731,13 @@ impl Engine {
             );
             ("53300", says, Outcome::WaitTimeout)
         } else {
+            let cap = match cap.filter(|_| pool.open() < pool.size) {
+                Some(cap) => format!("; {cap}"),
+                None => String::new(),
+            };
             let says = format!(
                 "{name}: no server of {} came free in {waited}: saturated, {active} of {} active, \
-                 {} clients ahead",
+                 {} clients ahead{cap}",
                 pool.key, pool.size, waiting.ahead
             );
             ("53300", says, Outcome::WaitTimeout)

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use weir_model::{ClientId, ConnectFailure, Event, Instant, Loudness, Outcome, PoolId};
+use weir_model::{ClientId, Event, Instant, Loudness, Outcome, PoolId};
 
 use crate::client::Phase;
 use crate::effect::{Conn, Effects};
@@ -254,11 +254,17 @@ impl Engine {
 
     /// Those whose welcome doesn't come: their pool's first server can't be opened.
     fn expire_welcomes(&mut self, pool_id: PoolId, now: Instant, fx: &mut Effects) {
+        let nothing_failed = self
+            .pools
+            .get(pool_id.0 as usize)
+            .is_some_and(|p| p.last_failure.is_none() && !p.welcoming.is_empty());
+        let cap = nothing_failed.then(|| self.binding_cap(pool_id)).flatten();
         let Some(pool) = self.pools.get_mut(pool_id.0 as usize) else {
             return;
         };
         let (wait, name) = pool.patience();
-        let full = pool.is_refused_for_room();
+        let rests = pool.rests();
+        let full = pool.is_refused_for_room() || cap.is_some() || rests;
         let down = pool.patience_while_down();
         let (patience, name) = match down {
             Some(down) if wait.is_zero() || (!full && down < wait) => (down, ""),
@@ -276,19 +282,23 @@ impl Engine {
             return;
         }
         let pool = &self.pools[pool_id.0 as usize];
-        let mut says = format!(
-            "no server of {} could be opened in {}: {}",
-            pool.key,
-            crate::pool::seconds(patience),
-            pool.failure_text()
-        );
+        let waited = crate::pool::seconds(patience);
+        let mut says = match cap {
+            _ if rests => format!("{} is paused by an operator; waited {waited}", pool.key),
+            Some(cap) => format!(
+                "no server of {} came free in {waited}: saturated, {cap}",
+                pool.key
+            ),
+            None => format!(
+                "no server of {} could be opened in {waited}: {}",
+                pool.key,
+                pool.failure_text()
+            ),
+        };
         if !name.is_empty() {
             says = format!("{name}: {says}");
         }
-        let sqlstate = match (&pool.last_failure, full) {
-            (_, true) => "53300",
-            (Some(ConnectFailure::Refused { .. }) | Some(_) | None, false) => "08006",
-        };
+        let sqlstate = if full { "53300" } else { "08006" };
         for id in late {
             self.dismiss(id, sqlstate, &says, Outcome::NoServer, now, fx);
         }

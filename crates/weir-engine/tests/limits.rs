@@ -125,6 +125,33 @@ fn a_pool_whose_clients_never_pause_does_not_starve_another_under_the_cap() {
 }
 
 #[test]
+fn who_waits_in_vain_under_a_cap_is_told_that_it_is_saturated_and_not_down() {
+    let mut p = pool(2);
+    p.connections_max = 1;
+    p.query_wait_timeout = Duration::from_secs(2);
+    let mut s = Scenario::with(p);
+    let ann = s.comes("app", "ann");
+    s.says(ann, "begin");
+    let bob = s.logs_in_with("bob", &[]);
+    let amy = s.comes("app", "ann");
+    s.asks(amy, "select 1");
+    s.after(ms(2500));
+    let cap = "database \"app\" has 1 of 1 servers (max_db_connections)";
+    assert_eq!(
+        s.hears(bob),
+        format!(
+            "FATAL(53300 query_wait_timeout: no server of app/bob came free in 2 s: saturated, {cap}) closed"
+        )
+    );
+    let said = s.hears(amy);
+    assert!(
+        said.contains("saturated, 1 of 2 active, 0 clients ahead; "),
+        "{said}"
+    );
+    assert!(said.contains(cap), "{said}");
+}
+
+#[test]
 fn a_users_cap_counts_servers_over_all_databases() {
     let settings = PoolerSettings::of(vec![named("a", 3), named("b", 3)]);
     let cap = UserSettings {
