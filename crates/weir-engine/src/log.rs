@@ -97,6 +97,12 @@ impl Engine {
         }
         if let Some(server) = self.servers.get(&id) {
             let age = now.since(server.connected).as_secs();
+            // The log has PgBouncer's words; elsewhere a reason is named as the setting is.
+            let why = match why {
+                "server_lifetime" => "server lifetime over",
+                "server_idle_timeout" => "server idle timeout",
+                why => why,
+            };
             let text = format!("closing because: {why} (age={age}s)");
             self.log_server(id, server.pool, Loudness::Log, text, fx);
         }

@@ -711,13 +711,18 @@ impl Engine {
         let own = self.peers.remove(&id).is_some_and(|p| p.is_own_user) && &*user == "pgbouncer";
         if is_console(&database) {
             let admins = &self.settings.admin_users;
-            let open = admins.is_empty() && self.settings.auth_method == AuthMethod::Trust;
+            let open = admins.is_empty()
+                && self.settings.auth_method == AuthMethod::Trust
+                && self.settings.errors == ErrorStyle::Weir;
             if !open
                 && !own
                 && !admins.contains(&user)
                 && !self.settings.stats_users.contains(&user)
             {
-                let says = format!("user \"{user}\" may not use the admin console");
+                let says = match self.settings.errors {
+                    ErrorStyle::Weir => format!("user \"{user}\" may not use the admin console"),
+                    ErrorStyle::PgBouncer => "not allowed".to_owned(),
+                };
                 self.dismiss(id, "28000", &says, Outcome::Refused, now, fx);
                 return;
             }

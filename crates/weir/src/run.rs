@@ -65,9 +65,12 @@ pub(crate) struct Face {
     pub(crate) log: Option<Log>,
     /// Which signals mean what.
     pub(crate) manner: Manner,
-    /// Called once everything is bound.
-    pub(crate) ready: Box<dyn FnOnce(&[ListenAddr]) -> Result<(), String>>,
+    /// Called once everything is bound and signals are caught.
+    pub(crate) ready: Ready,
 }
+
+/// What is done when everything is there, with the addresses that are bound.
+pub(crate) type Ready = Box<dyn FnOnce(&[ListenAddr]) -> Result<(), String>>;
 
 /// What signals mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,10 +149,6 @@ pub(crate) fn serve(
     };
     let proxy =
         Proxy::start_with(settings, Some(tap)).map_err(|fault| Failed::Failed(anyhow!(fault)))?;
-    if let Err(says) = (face.ready)(&proxy.local) {
-        proxy.stop();
-        return Err(Failed::Failed(anyhow!(says)));
-    }
     let io = format!("{} ({})", proxy.driver.driver, proxy.driver.because);
     let local: Vec<String> = proxy.local.iter().map(ToString::to_string).collect();
     tracing::info!(listen = %local.join(", "), io, "Pooling.");
@@ -176,6 +175,8 @@ pub(crate) fn serve(
         environment,
         keeper: face.keeper,
         manner: face.manner,
+        ready: face.ready,
+        bound: proxy.local,
         console_events,
     };
     let ended = runtime.block_on(control(started, wire, proxy.orders, proxy.worker));
@@ -194,6 +195,8 @@ struct Started {
     environment: BTreeMap<String, String>,
     keeper: Arc<dyn Keeper>,
     manner: Manner,
+    ready: Ready,
+    bound: Vec<ListenAddr>,
     console_events: mpsc::Receiver<Event>,
 }
 
@@ -213,6 +216,8 @@ async fn control(
         environment,
         keeper,
         manner,
+        ready,
+        bound,
         console_events,
     } = started;
     let (stop, stopped) = watch::channel(false);
@@ -246,6 +251,11 @@ async fn control(
         Manner::Weir => tokio::spawn(drain_on_signal(orders.clone(), console.clone())),
         Manner::PgBouncer => obey_signals(&orders, &console)?,
     };
+    // Not before signals are caught: whoever reads that we are up may send one.
+    if let Err(says) = ready(&bound) {
+        orders.stop();
+        return Err(Failed::Failed(anyhow!(says)));
+    }
 
     // The API's port before the first sample, so that a taken port is known at once. Pooling
     // goes on without it: the data plane is sacred, the rim isn't.

@@ -233,10 +233,7 @@ fn start(options: &Options, environment: BTreeMap<String, String>) -> Result<(),
 type Held = Arc<std::sync::Mutex<Option<PidFile>>>;
 
 /// What is done once all addresses are bound.
-fn ready(
-    outside: &Outside,
-    pid: Held,
-) -> Box<dyn FnOnce(&[weir_proxy::ListenAddr]) -> Result<(), String>> {
+fn ready(outside: &Outside, pid: Held) -> run::Ready {
     let outside = outside.clone();
     Box::new(move |bound| {
         for addr in bound {

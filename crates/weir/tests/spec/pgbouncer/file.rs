@@ -79,7 +79,7 @@ fn import_says_what_becomes_of_each_line_and_gives_a_weir_toml() {
     std::fs::write(
         &ini,
         "[databases]\napp = host=db1 dbname=live password=hidden user=u\n\
-         [pgbouncer]\npool_mode = transaction\ndns_max_ttl = 3\nlisten_addr = 127.0.0.1\n",
+         [pgbouncer]\npool_mode = transaction\nauth_type = trust\ndns_max_ttl = 3\nlisten_addr = 127.0.0.1\n",
     )
     .unwrap();
     let weir = |args: &[&str]| {
