@@ -1,7 +1,7 @@
 //! SHOW STATS, STATS_TOTALS, STATS_AVERAGES and TOTALS.
 //!
-//! Totals are since the start of the process, averages of the last ten seconds. What Weir doesn't
-//! count is NULL.
+//! Totals are since the start of the process. Averages of transactions, their time and their wait
+//! are of the last ten seconds; the others are per second since the start.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -90,28 +90,55 @@ fn total(pools: &[&PoolRow]) -> Counts {
     }
 }
 
-fn average(pools: &[&PoolView]) -> Counts {
+fn average(total: &Counts, uptime: Duration, pools: &[&PoolView]) -> Counts {
     let (mut hold, mut wait) = (Histogram::default(), Histogram::default());
     for pool in pools {
         hold.add(&pool.hold);
         wait.add(&pool.wait);
     }
     let per_s: f64 = pools.iter().map(|pool| pool.transactions_per_s).sum();
+    let per_second = |count: Option<u64>| count.map(|n| n / uptime.as_secs().max(1));
+    let per_query = |us: Option<u64>| us.map(|us| us / total.queries.unwrap_or(0).max(1));
     Counts {
+        server_assignments: per_second(total.server_assignments),
         transactions: Some(per_s.round().max(0.0) as u64),
+        queries: per_second(total.queries),
+        received: per_second(total.received),
+        sent: per_second(total.sent),
         transaction_us: Some(micros(hold.mean())),
+        query_us: per_query(total.query_us),
         wait_us: Some(micros(wait.mean())),
-        ..Counts::default()
+        client_parses: per_second(total.client_parses),
+        server_parses: per_second(total.server_parses),
+        binds: per_second(total.binds),
+        client_logins: per_second(total.client_logins),
+    }
+}
+
+/// Zero of everything.
+fn nothing() -> Counts {
+    Counts {
+        server_assignments: Some(0),
+        transactions: Some(0),
+        queries: Some(0),
+        received: Some(0),
+        sent: Some(0),
+        transaction_us: Some(0),
+        query_us: Some(0),
+        wait_us: Some(0),
+        client_parses: Some(0),
+        server_parses: Some(0),
+        binds: Some(0),
+        client_logins: Some(0),
     }
 }
 
 /// The console's own: each command is a transaction and a query.
 fn console(view: &View<'_>) -> Counts {
     Counts {
-        server_assignments: Some(0),
         transactions: Some(view.commands),
         queries: Some(view.commands),
-        ..Counts::default()
+        ..nothing()
     }
 }
 
@@ -136,9 +163,13 @@ fn by_database<'a>(view: &View<'a>) -> BTreeMap<&'a str, (Vec<&'a PoolRow>, Vec<
 fn rows(view: &View<'_>) -> Vec<(String, Counts, Counts)> {
     let mut rows: Vec<_> = by_database(view)
         .into_iter()
-        .map(|(name, (now, then))| (name.to_owned(), total(&now), average(&then)))
+        .map(|(name, (now, then))| {
+            let total = total(&now);
+            let average = average(&total, view.published.status.uptime, &then);
+            (name.to_owned(), total, average)
+        })
         .collect();
-    rows.push(("pgbouncer".to_owned(), console(view), Counts::default()));
+    rows.push(("pgbouncer".to_owned(), console(view), nothing()));
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     rows
 }
