@@ -245,7 +245,7 @@ fn server_name<'a>(
     let same = |other: &&PoolSettings| {
         other.server == pool.server && other.user == pool.user && other.password == pool.password
     };
-    if let Some((name, _)) = servers.iter().find(|(_, other)| same(&other)) {
+    if let Some((name, _)) = servers.iter().find(|(_, other)| same(other)) {
         return name.clone();
     }
     let name = match servers.len() {

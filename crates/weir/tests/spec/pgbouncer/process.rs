@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output};
 
 use super::{Bouncer, order, show};
-use crate::support::{SOON, one, try_one, until};
+use crate::support::{SOON, one, try_one, until, until_async};
 
 fn called_pgbouncer(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_weir"))
@@ -72,7 +72,9 @@ async fn sigterm_waits_for_clients_and_a_second_one_does_not() {
         "who is there is served on"
     );
     drop(client);
-    assert_eq!(bouncer.ended().code(), Some(0), "{}", bouncer.log());
+    // Asynchronously: the client's end is told by a task of this very thread.
+    let status = until_async("it ends", SOON, async || bouncer.child.try_wait().unwrap()).await;
+    assert_eq!(status.code(), Some(0), "{}", bouncer.log());
 
     let mut bouncer = Bouncer::start("p0 = PG dbname=postgres", "");
     let client = bouncer.client("p0", "postgres").await;
