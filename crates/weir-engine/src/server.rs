@@ -8,15 +8,17 @@
 //! any ── failed ─▶ closed (and out of every table at once)
 //! ```
 //!
-//! `Replay` and `Reset` are both `tested` in SHOW SERVERS.
+//! `Idle ─▶ Check ─▶ Idle` where it idled for long, `Idle ─▶ Lookup ─▶ Idle` for a user that no list
+//! has. `Replay`, `Reset` and `Check` are all `tested` in SHOW SERVERS.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use weir_model::{ClientId, Fingerprint, Instant, PoolId, ServerState};
+use weir_model::{ClientId, Fingerprint, Instant, Place, PoolId, ServerState};
 use weir_wire::TxStatus;
 
 use crate::ids::IdMap;
+use crate::lookup::Lookup;
 use crate::measure::Link;
 use crate::server_login::ServerLogin;
 use crate::session_settings::{Params, Session};
@@ -32,8 +34,12 @@ pub(crate) enum State {
     Active,
     /// Linked, and made to look as its client needs it before the client may speak.
     Replay,
-    /// Not linked; cleaned of what its last client left.
+    /// Not linked; cleaned of what its last client left, or made ready for its first.
     Reset,
+    /// Not linked; asked whether it is still there.
+    Check,
+    /// Not linked; it looks a user up.
+    Lookup,
 }
 
 impl State {
@@ -42,7 +48,8 @@ impl State {
             Self::Login => ServerState::Login,
             Self::Idle => ServerState::Idle,
             Self::Active => ServerState::Active,
-            Self::Replay | Self::Reset => ServerState::Tested,
+            Self::Replay | Self::Reset | Self::Check => ServerState::Tested,
+            Self::Lookup => ServerState::Active,
         }
     }
 }
@@ -99,6 +106,14 @@ pub(crate) struct Server {
     /// When it is too old to be used again.
     pub(crate) expires: Instant,
     pub(crate) login: Option<Box<ServerLogin>>,
+    /// Where it is.
+    pub(crate) place: Place,
+    /// Somebody has had it.
+    pub(crate) used: bool,
+    /// It answered a check since it was last used, for somebody who waits for it.
+    pub(crate) checked: bool,
+    /// What it looks up.
+    pub(crate) lookup: Option<Box<Lookup>>,
     pub(crate) backend_pid: i32,
     /// What a cancel request must show.
     pub(crate) cancel_key: Box<[u8]>,

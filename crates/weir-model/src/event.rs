@@ -173,6 +173,131 @@ pub enum ServerState {
     Tested,
 }
 
+/// Who a line of the log is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaker {
+    /// A client.
+    Client(ClientId),
+    /// A server.
+    Server(ServerId),
+    /// The pooler itself.
+    Pooler,
+}
+
+/// How loud a line of the log is: PgBouncer's four levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loudness {
+    /// With `verbose` only.
+    Debug,
+    /// In the ordinary course of things.
+    Log,
+    /// Something is odd.
+    Warning,
+    /// Somebody was told no.
+    Error,
+}
+
+/// A line for the log, in PgBouncer's words. Made only where [`crate::LogSettings`] asks for it or
+/// where it is rare.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logged {
+    /// Whom it is about.
+    pub by: Speaker,
+    /// How loud it is.
+    pub loudness: Loudness,
+    /// The database that the client asked for, or the pool's; empty before that is known.
+    pub database: Arc<str>,
+    /// The user that it logs in as.
+    pub user: Arc<str>,
+    /// Host and port of the client, or of PostgreSQL.
+    pub addr: Arc<str>,
+    /// What is said: `closing because: query timeout (age=3s)`.
+    pub text: String,
+}
+
+/// A row of SHOW DATABASES, what settings don't tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseRow {
+    /// The name that clients ask for.
+    pub name: Arc<str>,
+    /// Known only by `*`.
+    pub auto: bool,
+    /// PAUSE.
+    pub paused: bool,
+    /// DISABLE.
+    pub disabled: bool,
+    /// Servers of all its pools.
+    pub servers: u32,
+    /// Clients of all its pools.
+    pub clients: u32,
+}
+
+/// A row of SHOW USERS, what settings don't tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRow {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Servers that log in as this user.
+    pub servers: u32,
+    /// Clients that came as this user.
+    pub clients: u32,
+}
+
+/// What a pool counted since it was born.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolTotals {
+    /// A client got a server.
+    pub assignments: u64,
+    /// Transactions that ended with their server given back.
+    pub transactions: u64,
+    /// Statements of those.
+    pub queries: u64,
+    /// Bytes from clients.
+    pub bytes_in: u64,
+    /// Bytes from servers.
+    pub bytes_out: u64,
+    /// Time that servers were held in transactions, by what for.
+    pub held: HoldTime,
+    /// Time that clients waited.
+    pub wait: Duration,
+    /// Clients that logged in.
+    pub client_logins: u64,
+    /// Named statements that clients prepared.
+    pub client_parses: u64,
+    /// Those that a server had to prepare for it.
+    pub server_parses: u64,
+    /// Bindings of named statements.
+    pub binds: u64,
+}
+
+/// A row of SHOW POOLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolRow {
+    /// Which.
+    pub pool: PoolId,
+    /// Its name.
+    pub key: PoolKey,
+    /// Its mode.
+    #[serde(with = "pool_mode")]
+    pub mode: PoolMode,
+    /// Its size.
+    pub size: u32,
+    /// Clients by state.
+    pub clients: crate::sample::ClientCounts,
+    /// Servers by state.
+    pub servers: crate::sample::ServerCounts,
+    /// Age of the oldest waiter.
+    pub oldest_wait: Duration,
+    /// Clients whose query is being cancelled.
+    pub cancels: u32,
+    /// Counts since it was born.
+    pub totals: PoolTotals,
+    /// Paused.
+    pub paused: bool,
+}
+
 /// A row of SHOW CLIENTS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientRow {
@@ -200,6 +325,10 @@ pub struct ClientRow {
     pub pins: Vec<Pin>,
     /// Named prepared statements it holds.
     pub prepared_statements: u32,
+    /// The user it came as.
+    pub user: Arc<str>,
+    /// The database it asked for.
+    pub database: Arc<str>,
 }
 
 /// A row of SHOW SERVERS, joined with the linked client: how a backend PID that blocks others
@@ -236,6 +365,14 @@ pub struct ServerRow {
     pub fingerprint: Fingerprint,
     /// Why the client keeps it.
     pub pins: Vec<Pin>,
+    /// Where it is connected to.
+    pub host: Arc<str>,
+    /// Port.
+    pub port: u16,
+    /// It is closed at its next release.
+    pub close_needed: bool,
+    /// Prepared statements it has.
+    pub prepared_statements: u32,
 }
 
 /// Everything a worker holds, on request (SHOW CLIENTS, SHOW SERVERS).
@@ -247,6 +384,16 @@ pub struct Snapshot {
     pub clients: Vec<ClientRow>,
     /// All servers.
     pub servers: Vec<ServerRow>,
+    /// All pools.
+    pub pools: Vec<PoolRow>,
+    /// All databases.
+    pub databases: Vec<DatabaseRow>,
+    /// All users that have or had a connection.
+    pub users: Vec<UserRow>,
+    /// Every database is paused, and new ones would be.
+    pub paused: bool,
+    /// SUSPEND is in force.
+    pub suspended: bool,
 }
 
 /// What the data plane reports besides samples.
@@ -298,6 +445,17 @@ pub enum Event {
         reason: String,
         /// True if PostgreSQL or the network ended it.
         lost: bool,
+        /// How old it was.
+        age: Duration,
+    },
+    /// A line for the log.
+    Logged(Logged),
+    /// New settings are in force.
+    Configured {
+        /// The number given in [`Order::Configure`].
+        request: u64,
+        /// What changed, a sentence each; or why nothing did.
+        result: Result<Vec<String>, OrderRefused>,
     },
     /// A client keeps its server from now on.
     Pinned {

@@ -22,18 +22,20 @@ mod units;
 
 pub use cause::{Cause, CauseFinding, Evidence, Level, Remedy, RuledOut, Severity, UnknownName};
 pub use event::{
-    ClientRow, ClientState, ConnectFailure, Event, Outcome, Pin, ServerRow, ServerState, Snapshot,
-    StatementSeen, Transaction,
+    ClientRow, ClientState, ConnectFailure, DatabaseRow, Event, Logged, Loudness, Outcome, Pin,
+    PoolRow, PoolTotals, ServerRow, ServerState, Snapshot, Speaker, StatementSeen, Transaction,
+    UserRow,
 };
 pub use histogram::{BUCKETS, Histogram};
 pub use id::{ClientId, Fingerprint, PoolId, PoolKey, ServerId, UserTag};
-pub use order::{Order, OrderRefused};
+pub use order::{DatabaseAct, NewSettings, Order, OrderRefused, Shutdown};
 pub use sample::{
     ClientCounts, HoldTime, PoolSample, Sample, ServerCounts, StatementSample, WorkerSample,
 };
 pub use settings::{
-    AuthMethod, PoolMode, PoolSettings, PoolSize, PoolerSettings, Secret, ServerSettings,
-    SessionState,
+    AuthMethod, AuthQuery, ErrorStyle, Hba, HbaFault, HbaRule, HbaTransport, IdentMaps,
+    LoadBalance, LogSettings, Peer, Place, PoolMode, PoolSettings, PoolSize, PoolerSettings,
+    Secret, ServerCheck, ServerSettings, SessionState, UserSettings,
 };
 pub use time::{ClockMap, Instant, Wall};
 pub use units::{ByteSize, HumanDuration, UnitError};

@@ -25,7 +25,7 @@ mod resolve;
 mod settings;
 mod sys;
 
-pub use channel::{OrderNotSent, OrderSender};
+pub use channel::{EventTap, OrderNotSent, OrderSender};
 pub use clock::Clock;
 pub use proxy::{Proxy, ProxyHandle, StartError, Worker, WorkerPanicked};
 pub use settings::{IoChoice, ListenAddr, ListenAddrFault, ProxySettings};

@@ -9,7 +9,7 @@ use rtrb::Consumer;
 use weir_engine::{Engine, SettingsFault};
 use weir_model::{Event, Sample};
 
-use crate::channel::{OrderSender, Orders, Reporter};
+use crate::channel::{EventTap, OrderSender, Orders, Reporter};
 use crate::clock::Clock;
 use crate::listen;
 use crate::settings::{ListenAddr, ProxySettings};
@@ -116,11 +116,21 @@ impl ProxyHandle {
 impl Proxy {
     /// Binds (here, in the caller), spawns the worker, and returns while it serves.
     pub fn start(settings: ProxySettings) -> Result<ProxyHandle, StartError> {
+        Self::start_with(settings, None)
+    }
+
+    /// The same with a tap on the events.
+    pub fn start_with(
+        settings: ProxySettings,
+        tap: Option<EventTap>,
+    ) -> Result<ProxyHandle, StartError> {
         let setup = |what| move |source| StartError::Setup { what, source };
         if settings.listen.is_empty() {
             return Err(StartError::NoAddress);
         }
         let clock = Clock::since(settings.clock_zero);
+        let cancel_wait_timeout = settings.pooler.cancel_wait_timeout;
+        let names_peers = sys::peers::names_peers(&settings.pooler);
         let engine = Engine::new(settings.pooler, settings.seed, clock.now())
             .map_err(StartError::Settings)?;
         let listeners = listen::bind_all(&settings.listen)?;
@@ -131,7 +141,7 @@ impl Proxy {
         let waker = Waker::new(poll.registry(), sys::worker::WAKE)
             .map(Arc::new)
             .map_err(setup("create a waker"))?;
-        let (reporter, samples, events) = Reporter::rings();
+        let (reporter, samples, events) = Reporter::rings(tap);
         let (sender, orders) = Orders::channel(Arc::clone(&waker));
         let worker = sys::worker::Worker::new(sys::worker::Parts {
             poll,
@@ -142,6 +152,8 @@ impl Proxy {
             reporter,
             orders,
             ring: driver.driver == sys::Driver::Uring,
+            cancel_wait_timeout,
+            names_peers,
         })
         .map_err(setup("watch the listening sockets"))?;
         let thread = std::thread::Builder::new()

@@ -311,6 +311,8 @@ pub(crate) fn snapshot() -> Snapshot {
         fingerprint: Fingerprint(0xabc),
         pins,
         prepared_statements: 2,
+        user: "dashboard".into(),
+        database: "app".into(),
     };
     Snapshot {
         request: 1,
@@ -334,7 +336,12 @@ pub(crate) fn snapshot() -> Snapshot {
             transaction_since: None,
             fingerprint: Fingerprint(0xabc),
             pins: vec![Pin::Listen],
+            host: "127.0.0.1".into(),
+            port: 5432,
+            close_needed: false,
+            prepared_statements: 0,
         }],
+        ..Snapshot::default()
     }
 }
 

@@ -254,6 +254,8 @@ impl Core {
             | Event::Unpinned { .. }
             | Event::ClientRefused { .. }
             | Event::Console { .. }
+            | Event::Logged(_)
+            | Event::Configured { .. }
             | Event::Snapshot(_) => {}
         }
         self.recorder.on_event(event);

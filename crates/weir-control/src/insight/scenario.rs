@@ -172,6 +172,7 @@ impl Sim {
                 reason: "57P02 terminating connection because of crash of another server process"
                     .to_owned(),
                 lost: true,
+                age: std::time::Duration::ZERO,
             });
         }
         n
@@ -425,6 +426,10 @@ impl Sim {
                 transaction_since: tx.as_ref().map(|tx| Instant::from_millis(tx.started)),
                 fingerprint: Fingerprint(tx.as_ref().map_or(0, |tx| tx.stage.min(2) as u64 + 1)),
                 pins: Vec::new(),
+                host: "db".into(),
+                port: 5432,
+                close_needed: false,
+                prepared_statements: 0,
             })
             .collect()
     }

@@ -323,6 +323,7 @@ impl Recorder {
                 server,
                 reason,
                 lost,
+                age: _,
             } => {
                 self.own.remove(server);
                 let now = self.now;
@@ -348,6 +349,8 @@ impl Recorder {
             | Event::Console { .. }
             | Event::Snapshot(_)
             | Event::OrderDone { .. }
+            | Event::Logged(_)
+            | Event::Configured { .. }
             | Event::Fault { .. }
             | Event::Draining => {}
         }

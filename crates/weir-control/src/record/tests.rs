@@ -321,6 +321,7 @@ fn own_backends_are_those_whose_pid_a_server_told() {
         server: ServerId(3),
         reason: "server_lifetime".to_owned(),
         lost: false,
+        age: ms(2),
     });
     let mut looked = view(
         1_000,
@@ -411,6 +412,7 @@ fn faults_pins_and_losses_are_kept_by_pool_and_bounded() {
         server: ServerId(1),
         reason: "57P01".to_owned(),
         lost: true,
+        age: ms(2),
     });
     recorder.on_sample(&busy(200, 1));
     let failures = recorder.login_failures(POOL, at(0), at(200));

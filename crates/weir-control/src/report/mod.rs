@@ -569,6 +569,13 @@ pub(crate) fn order_words(order: &Order) -> String {
             format!("close server {server} when it is idle")
         }
         Order::Snapshot { .. } | Order::ConsoleReply { .. } => "nothing to undo".to_owned(),
-        Order::Drain => "drain and exit".to_owned(),
+        Order::Drain | Order::Shutdown { .. } => "drain and exit".to_owned(),
+        Order::Configure { .. } => "run new settings".to_owned(),
+        Order::Database { act, database, .. } => {
+            let which = database.as_deref().unwrap_or("all databases");
+            format!("{} {which}", act.name())
+        }
+        Order::KillClient { client } => format!("close client {client}"),
+        Order::Suspend { .. } => "suspend".to_owned(),
     }
 }

@@ -4,10 +4,11 @@
 //! only a document without any becomes a [`Config`].
 
 mod fault;
+pub(crate) mod keeper;
 mod paging;
 mod reader;
 mod table;
-mod userlist;
+pub(crate) mod userlist;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -153,7 +154,8 @@ pub(crate) fn schema() -> String {
     out
 }
 
-fn looks_like_ini(text: &str) -> bool {
+/// True if `text` is a `pgbouncer.ini` and no `weir.toml`.
+pub(crate) fn looks_like_ini(text: &str) -> bool {
     text.lines()
         .any(|l| matches!(l.trim(), "[databases]" | "[pgbouncer]"))
 }
@@ -270,11 +272,7 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
             format!(
                 "[auth] method is {} but there is no user list: add `users = \"userlist.txt\"` \
                  under [auth], or method = \"trust\"",
-                match auth_method {
-                    AuthMethod::Trust => "trust",
-                    AuthMethod::Md5 => "md5",
-                    AuthMethod::ScramSha256 => "scram-sha-256",
-                }
+                auth_method.name()
             ),
         );
     }
@@ -350,7 +348,6 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
         log_json,
         external_url: top.text("external_url"),
         pooler: PoolerSettings {
-            pools,
             auth_method,
             users: users.unwrap_or_default(),
             admin_users: auth
@@ -366,6 +363,7 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
             shutdown_timeout: top
                 .duration("shutdown_timeout")
                 .unwrap_or(Duration::from_secs(60)),
+            ..PoolerSettings::of(pools)
         },
         servers,
         budgets,

@@ -86,7 +86,7 @@ fn all_faults_of_a_configuration_are_told_at_once_with_line_column_and_remedy() 
             "weir.toml:1:1",
             "did you mean `listen`?",
             "weir.toml:3:10",
-            "known are trust, md5, scram-sha-256",
+            "known are trust, any, plain, md5, scram-sha-256",
             "weir.toml:5:22",
             "a duration needs a unit",
             "weir.toml:6:8",
