@@ -235,6 +235,7 @@ impl Engine {
             host: Arc::clone(&pool.settings.server.host),
             port: pool.settings.server.port,
             bytes,
+            tls: self.cancel_tls(id),
             asked_by,
         });
     }

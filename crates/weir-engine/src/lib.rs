@@ -41,6 +41,8 @@ mod session;
 mod session_settings;
 mod statement;
 mod timers;
+mod tls;
 
 pub use effect::{Conn, Effect, Effects};
 pub use engine::{Engine, SettingsFault};
+pub use tls::Secured;

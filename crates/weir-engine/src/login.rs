@@ -8,7 +8,7 @@
 //! - A cancel request is answered with nothing but the end of its connection, whatever it named.
 //!
 //! # What is deliberately absent
-//! - TLS and GSSAPI encryption: both are answered `N`.
+//! - TLS, which has a file of its own, and GSSAPI encryption, which is answered `N`.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -157,6 +157,8 @@ impl Engine {
             id,
             Box::new(Client {
                 addr,
+                tls: None,
+                direct_tls: false,
                 phase: Phase::Startup,
                 connected: now,
                 since: now,
@@ -194,12 +196,24 @@ impl Engine {
     ) -> usize {
         let mut at = 0;
         while at < bytes.len() {
+            let rest = &bytes[at..];
+            if self.direct_tls(id, rest, fx) {
+                break;
+            }
             let Some(client) = self.clients.get(&id) else {
                 return bytes.len();
             };
-            let rest = &bytes[at..];
             match client.phase {
                 Phase::Startup => match startup::parse(rest) {
+                    Ok(FirstPacket::Complete {
+                        startup: Startup::Ssl,
+                        used,
+                    }) => {
+                        at += used;
+                        if !self.ssl_request(id, at < bytes.len(), now, fx) {
+                            return bytes.len();
+                        }
+                    }
                     Ok(FirstPacket::NeedMore { .. }) => break,
                     Ok(FirstPacket::Complete { startup, used }) => {
                         at += used;
@@ -245,7 +259,9 @@ impl Engine {
     fn first_packet(&mut self, id: ClientId, startup: Startup, now: Instant, fx: &mut Effects) {
         let negotiate = startup.needs_negotiation();
         match &startup {
-            Startup::Ssl | Startup::Gss => {
+            // `login_bytes` has seen to it.
+            Startup::Ssl => {}
+            Startup::Gss => {
                 fx.send_with(Conn::Client(id), |out| out.push(b'N'));
             }
             Startup::Cancel { pid, key } => {
@@ -275,6 +291,10 @@ impl Engine {
                 };
                 if let Some((sqlstate, says)) = refuse {
                     self.dismiss(id, sqlstate, &says, Outcome::Refused, now, fx);
+                    return;
+                }
+                if let Some(says) = self.lacks_tls(id) {
+                    self.dismiss(id, "08P01", says, Outcome::Refused, now, fx);
                     return;
                 }
                 self.begin_auth(id, params, now, fx);
@@ -356,6 +376,16 @@ impl Engine {
         let anyone = self.directory.entries.is_empty();
         let entry = self.directory.entries.get(&user);
         let step = match (self.directory.method, entry) {
+            (AuthMethod::Cert, entry) => {
+                match self.refuses_certificate(id, &user) {
+                    None if anyone || entry.is_some() => {
+                        self.authenticated(id, database.into(), base, now, fx);
+                    }
+                    None => self.wrong_password(id, now, fx),
+                    Some(says) => self.dismiss(id, "28000", &says, Outcome::Refused, now, fx),
+                }
+                return;
+            }
             (AuthMethod::Trust, entry) => {
                 if anyone || entry.is_some() || self.settings.admin_users.contains(&user) {
                     self.authenticated(id, database.into(), base, now, fx);
@@ -384,10 +414,11 @@ impl Engine {
                 let verifier = verifier
                     .unwrap_or_else(|()| Verifier::decoy(&self.directory.decoy_salt(&user)));
                 let nonce = scram::nonce(&self.dice.bytes::<{ scram::NONCE_LEN }>());
+                let server = scram::Server::new(verifier, nonce).bind(self.end_point_of(id));
                 fx.send_with(Conn::Client(id), |out| {
-                    backend::put_auth_sasl(out, &[scram::MECHANISM]);
+                    backend::put_auth_sasl(out, server.mechanisms());
                 });
-                Step::ScramFirst(scram::Server::new(verifier, nonce))
+                Step::ScramFirst(server)
             }
             None => {
                 let salt = self.dice.bytes();
@@ -460,13 +491,10 @@ impl Engine {
                 let first = frontend::sasl_initial(body)
                     .map_err(|e| e.to_string())
                     .and_then(|initial| {
-                        if initial.mechanism == scram::MECHANISM {
-                            Ok(initial.response.unwrap_or_default())
-                        } else {
-                            Err("client selected an invalid SASL authentication mechanism".into())
-                        }
-                    })
-                    .and_then(|first| server.on_first(first).map_err(|e| e.to_string()));
+                        server
+                            .begin(initial.mechanism, initial.response.unwrap_or_default())
+                            .map_err(|e| e.to_string())
+                    });
                 match first {
                     Ok(challenge) => {
                         fx.send_with(Conn::Client(id), |out| {

@@ -20,6 +20,7 @@ use crate::ids::IdMap;
 use crate::measure::Link;
 use crate::server_login::ServerLogin;
 use crate::session_settings::{Params, Session};
+use crate::tls::Secured;
 
 /// What it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,8 @@ pub(crate) struct Server {
     /// When it is too old to be used again.
     pub(crate) expires: Instant,
     pub(crate) login: Option<Box<ServerLogin>>,
+    /// What TLS settled; `None`: there is none.
+    pub(crate) tls: Option<Arc<Secured>>,
     pub(crate) backend_pid: i32,
     /// What a cancel request must show.
     pub(crate) cancel_key: Box<[u8]>,

@@ -34,7 +34,7 @@ pub use sample::{
 pub use settings::{
     AuthMethod, AuthQuery, Hba, HbaFault, HbaRule, HbaTransport, IdentMaps, LoadBalance,
     LogSettings, Peer, Place, PoolMode, PoolSettings, PoolSize, PoolerSettings, Secret,
-    ServerCheck, ServerSettings, SessionState, UserSettings,
+    ServerCheck, ServerSettings, SessionState, TlsMode, TlsSettings, TlsVersion, UserSettings,
 };
 pub use time::{ClockMap, Instant, Wall};
 pub use units::{ByteSize, HumanDuration, UnitError};

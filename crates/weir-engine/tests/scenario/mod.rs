@@ -59,6 +59,8 @@ pub struct Scenario {
     pub clients: BTreeMap<ClientId, Socket>,
     pub servers: BTreeMap<ServerId, FakeServer>,
     pub dials: Vec<ServerId>,
+    /// Who is to begin TLS.
+    pub handshakes: Vec<Conn>,
     pub answers_dials: bool,
     pub events: Vec<Event>,
     pub cancels: Vec<Vec<u8>>,
@@ -86,6 +88,7 @@ impl Scenario {
             clients: BTreeMap::new(),
             servers: BTreeMap::new(),
             dials: Vec::new(),
+            handshakes: Vec::new(),
             answers_dials: true,
             events: Vec::new(),
             cancels: Vec::new(),
@@ -379,6 +382,7 @@ impl Scenario {
                     self.cancels.push(bytes);
                     self.cancels_for.push(asked_by);
                 }
+                Effect::StartTls { conn, .. } => self.handshakes.push(conn),
                 Effect::Exit => self.exited = true,
             }
         }
