@@ -14,7 +14,9 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let about = std::fs::metadata(path)
         .map_err(|e| format!("could not open file \"{shown}\": {}", reason(&e)))?;
     if about.len() > FILE_MAX {
-        return Err(format!("\"{shown}\" is larger than any file of certificates"));
+        return Err(format!(
+            "\"{shown}\" is larger than any file of certificates"
+        ));
     }
     std::fs::read(path).map_err(|e| format!("could not open file \"{shown}\": {}", reason(&e)))
 }
@@ -52,7 +54,9 @@ pub(super) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
              openssl pkey -in {shown} -out NEW"
         ),
         PemError::NoItemsFound => {
-            format!("no private key in \"{shown}\": it must be PEM, with `-----BEGIN PRIVATE KEY-----`")
+            format!(
+                "no private key in \"{shown}\": it must be PEM, with `-----BEGIN PRIVATE KEY-----`"
+            )
         }
         fault => format!("\"{shown}\" is no PEM file: {fault}"),
     })
@@ -91,7 +95,8 @@ mod tests {
         ] {
             assert!(says.contains(&name) && says.contains("BEGIN"), "{says}");
         }
-        let text = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let text =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
         std::fs::write(file.path(), text).unwrap();
         let says = key(file.path()).unwrap_err();
         assert!(says.contains("passphrase"), "{says}");

@@ -28,5 +28,4 @@ mod suites;
 mod verify;
 
 pub use contexts::{TlsContexts, TlsFault, TlsSide};
-pub(crate) use contexts::Acceptor;
 pub(crate) use session::{Ended, Tls};

@@ -5,8 +5,14 @@ use rustls::{CipherSuite, ProtocolVersion, SupportedCipherSuite};
 
 /// OpenSSL's names, the library's own order.
 const NAMES: [(&str, CipherSuite); 9] = [
-    ("TLS_AES_256_GCM_SHA384", CipherSuite::TLS13_AES_256_GCM_SHA384),
-    ("TLS_AES_128_GCM_SHA256", CipherSuite::TLS13_AES_128_GCM_SHA256),
+    (
+        "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_AES_256_GCM_SHA384,
+    ),
+    (
+        "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_128_GCM_SHA256,
+    ),
     (
         "TLS_CHACHA20_POLY1305_SHA256",
         CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
@@ -75,7 +81,9 @@ pub(super) fn chosen(
             return Ok(all(&|_| true));
         }
         let suite = NAMES.iter().find(|(name, _)| *name == word);
-        let found = suite.map(|(_, suite)| all(&|s| s == *suite)).unwrap_or_default();
+        let found = suite
+            .map(|(_, suite)| all(&|s| s == *suite))
+            .unwrap_or_default();
         if found.is_empty() {
             let known: Vec<&str> = all(&|_| true).iter().map(|s| name(s.suite())).collect();
             let which = if version == ProtocolVersion::TLSv1_3 {
@@ -119,15 +127,26 @@ mod tests {
             ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"]
         );
         for set in ["", "default", "HIGH:!aNULL"] {
-            assert_eq!(names(ProtocolVersion::TLSv1_2, set).unwrap().len(), 6, "{set}");
-            assert_eq!(names(ProtocolVersion::TLSv1_3, set).unwrap().len(), 3, "{set}");
+            assert_eq!(
+                names(ProtocolVersion::TLSv1_2, set).unwrap().len(),
+                6,
+                "{set}"
+            );
+            assert_eq!(
+                names(ProtocolVersion::TLSv1_3, set).unwrap().len(),
+                3,
+                "{set}"
+            );
         }
     }
 
     #[test]
     fn an_unknown_suite_is_named_and_so_are_those_that_there_are() {
         let says = names(ProtocolVersion::TLSv1_3, "TLS_SM4_GCM_SM3").unwrap_err();
-        assert!(says.contains("failed to set the TLSv1.3 cipher suites"), "{says}");
+        assert!(
+            says.contains("failed to set the TLSv1.3 cipher suites"),
+            "{says}"
+        );
         assert!(says.contains("TLS_SM4_GCM_SM3"), "{says}");
         assert!(says.contains("TLS_AES_128_GCM_SHA256"), "{says}");
     }

@@ -50,7 +50,11 @@ impl Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        if self.anchors.iter().any(|a| a.as_ref() == certificate.as_ref()) {
+        if self
+            .anchors
+            .iter()
+            .any(|a| a.as_ref() == certificate.as_ref())
+        {
             let at = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
             return match certificate::validity(certificate) {
                 Some((first, _)) if at < first => Err(CertificateError::NotValidYet.into()),
@@ -146,12 +150,13 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-            .or_else(|fault| match fault {
+        verify_tls13_signature(message, certificate, signed, algorithms).or_else(
+            |fault| match fault {
                 // A scheme that TLS 1.3 forbids is none of the certificate's fault.
                 Error::PeerMisbehaved(_) => Err(fault),
                 _ => self.by_key_alone(message, certificate, signed),
-            })
+            },
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -165,9 +170,9 @@ impl ServerCertVerifier for Verifier {
 fn fits(common: &str, host: &str) -> bool {
     let (common, host) = (common.to_ascii_lowercase(), host.to_ascii_lowercase());
     match common.strip_prefix("*.") {
-        Some(rest) => host
-            .split_once('.')
-            .is_some_and(|(label, domain)| !label.is_empty() && domain == rest && rest.contains('.')),
+        Some(rest) => host.split_once('.').is_some_and(|(label, domain)| {
+            !label.is_empty() && domain == rest && rest.contains('.')
+        }),
         None => common == host,
     }
 }
@@ -202,7 +207,10 @@ pub(super) fn says(fault: &Error) -> String {
         }
         CertificateError::NotValidYetContext { not_before, time } => {
             let left = not_before.as_secs().saturating_sub(time.as_secs());
-            format!("it is not valid for another {} minutes (or a clock is wrong)", left / 60)
+            format!(
+                "it is not valid for another {} minutes (or a clock is wrong)",
+                left / 60
+            )
         }
         CertificateError::NotValidForNameContext {
             expected,
