@@ -706,6 +706,57 @@ fn an_unfinished_message_is_bounded() {
     // A reset is an end, too.
     let _ = stream.read_to_end(&mut end);
     assert!(end.len() < 100, "{}", end.len());
+    let mut client = TlsClient::new(asked(weir.port), true);
+    client.login().expect("others are served on");
+}
+
+#[test]
+fn a_session_that_is_garbled_is_ended_and_hurts_nobody() {
+    let weir = weir(TlsMode::Require);
+    // Each byte of the client's first flights is wrong once; then its login, then a query.
+    for wrong in (0..400).step_by(13) {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let connection = rustls::ClientConnection::new(config(true), name).expect("a client");
+        let socket = Garbled {
+            socket: asked(weir.port),
+            left: wrong,
+        };
+        let mut stream = rustls::StreamOwned::new(connection, socket);
+        let _ = stream.write_all(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0");
+        let _ = stream.flush();
+        let mut buffer = [0; 1024];
+        let _ = stream.read(&mut buffer);
+    }
+    let mut client = TlsClient::new(asked(weir.port), true);
+    client.login().expect("a login");
+}
+
+/// Changes one byte on its way, after so many.
+struct Garbled {
+    socket: TcpStream,
+    left: usize,
+}
+
+impl Read for Garbled {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Garbled {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut bytes = bytes.to_vec();
+        if let Some(byte) = bytes.get_mut(self.left) {
+            *byte ^= 0x55;
+        }
+        self.left = self.left.checked_sub(bytes.len()).unwrap_or(usize::MAX);
+        self.socket.write_all(&bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.socket.flush()
+    }
 }
 
 #[test]

@@ -78,6 +78,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
         workers: 1,
     })
     .map_err(|fault| Failed::Failed(anyhow!(fault)))?;
+    for warning in &proxy.warnings {
+        tracing::warn!("{warning}");
+    }
     let io = format!("{} ({})", proxy.driver.driver, proxy.driver.because);
     let local: Vec<String> = proxy.local.iter().map(ToString::to_string).collect();
     tracing::info!(listen = %local.join(", "), io, "Pooling.");

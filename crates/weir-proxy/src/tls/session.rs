@@ -206,12 +206,19 @@ impl Tls {
 
     /// After a fault: the alert that tells the peer.
     fn last_words(&mut self, out: &mut Vec<u8>) {
-        // An alert, and perhaps a message that was to go before it; never more than a few.
+        // An alert, and perhaps a message that was to go before it; never more than a few. The
+        // library remembers places in the bytes that it failed on, so it is asked for no more than
+        // what it has to say: anything else would have it look there again.
+        let mut nothing = Vec::new();
         for _ in 0..8 {
-            let mut nothing = Vec::new();
             let (_, next) = match &mut self.end {
-                End::Accepted(c) => step(c.process_tls_records(&mut []), &mut nothing, out),
-                End::Connected(c) => step(c.process_tls_records(&mut []), &mut nothing, out),
+                End::Accepted(c) if c.wants_write() => {
+                    step(c.process_tls_records(&mut []), &mut nothing, out)
+                }
+                End::Connected(c) if c.wants_write() => {
+                    step(c.process_tls_records(&mut []), &mut nothing, out)
+                }
+                End::Accepted(_) | End::Connected(_) => return,
             };
             if !matches!(next, Ok(Next::Again)) {
                 return;
@@ -259,12 +266,17 @@ impl Tls {
     }
 
     fn write(&mut self, what: &What<'_>, room: usize, out: &mut Vec<u8>) -> Result<(), String> {
-        // What the library has to say by itself (a key update's answer) goes before.
+        // What the library has to say by itself (a key update's answer) goes before. It is shown
+        // what is kept, for it remembers places in that.
         for _ in 0..8 {
-            let written = match &mut self.end {
-                End::Accepted(c) => put(c.process_tls_records(&mut []), what, room, out),
-                End::Connected(c) => put(c.process_tls_records(&mut []), what, room, out),
+            let kept = &mut self.incoming;
+            let (used, written) = match &mut self.end {
+                End::Accepted(c) => put(c.process_tls_records(kept), what, room, out),
+                End::Connected(c) => put(c.process_tls_records(kept), what, room, out),
             };
+            if used > 0 {
+                kept.drain(..used.min(kept.len()));
+            }
             if let Some(result) = written {
                 return result;
             }
@@ -320,14 +332,15 @@ enum What<'a> {
     GoodBye,
 }
 
-/// Seals, if the library is there; `None`: ask again.
+/// Seals, if the library is there; `None`: ask again. And how many kept bytes are done with.
 fn put<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
     what: &What<'_>,
     room: usize,
     out: &mut Vec<u8>,
-) -> Option<Result<(), String>> {
-    match status.state {
+) -> (usize, Option<Result<(), String>>) {
+    let used = status.discard;
+    let written = match status.state {
         Ok(ConnectionState::WriteTraffic(mut traffic)) => {
             let start = out.len();
             out.resize(start + room, 0);
@@ -338,12 +351,16 @@ fn put<Data>(
             out.truncate(start + *written.as_ref().unwrap_or(&0));
             Some(written.map(|_| ()).map_err(|e| e.to_string()))
         }
-        state => match step(UnbufferedStatus { discard: 0, state }, &mut Vec::new(), out).1 {
-            Ok(Next::Again | Next::Closed) => None,
-            Ok(Next::Wait) => Some(Err("TLS takes no bytes now".to_owned())),
-            Err(fault) => Some(Err(fault.to_string())),
-        },
-    }
+        state => {
+            let status = UnbufferedStatus { discard: 0, state };
+            match step(status, &mut Vec::new(), out).1 {
+                Ok(Next::Again | Next::Closed) => None,
+                Ok(Next::Wait) => Some(Err("TLS takes no bytes now".to_owned())),
+                Err(fault) => Some(Err(fault.to_string())),
+            }
+        }
+    };
+    (used, written)
 }
 
 /// One step of the library: how many bytes are done with, and what follows.
