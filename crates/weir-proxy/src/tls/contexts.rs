@@ -168,7 +168,7 @@ impl Maker<'_> {
         if tls.version_min > tls.version_max {
             let (min, max) = (tls.version_min.name(), tls.version_max.name());
             self.fault(
-                "min",
+                "version_min",
                 format!("{min} is newer than the newest allowed, {max}"),
             );
             return None;
