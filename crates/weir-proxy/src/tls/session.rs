@@ -105,8 +105,6 @@ impl Tls {
 
     /// A server was dialled by the name `host`.
     pub(crate) fn connect(config: &Arc<ClientConfig>, host: &str) -> Result<Self, String> {
-        // Names of Unix sockets never come here; what isn't a DNS name otherwise (an underscore in
-        // a container's name) can be dialled, and its certificate can't be checked.
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| format!("\"{host}\" is no name that a certificate could be for"))?;
         let connection =

@@ -269,13 +269,17 @@ impl Worker {
         let mut out = std::mem::take(&mut self.sealing.sealed);
         let mut joined = std::mem::take(&mut self.sealing.joined);
         out.clear();
-        let result = match self.get(slot).and_then(|c| c.tls.as_mut()) {
-            Some(tls) => tls.seal(pieces, &mut joined, &mut out),
-            None => return,
+        let sealed = match self.get(slot).and_then(|c| c.tls.as_mut()) {
+            // A connection on which hands aren't shaken yet hears nothing, whatever we would say;
+            // and whoever has said good-bye neither.
+            Some(tls) if tls.is_open() => tls.seal(pieces, &mut joined, &mut out),
+            Some(_) | None => Ok(()),
         };
-        // A connection on which hands aren't shaken yet hears nothing, whatever we would say.
-        if result.is_ok() || !out.is_empty() {
+        if !out.is_empty() {
             self.write_raw(slot, &[IoSlice::new(&out)], source);
+        }
+        if let Err(says) = sealed {
+            self.todo_tls_failed(slot, says);
         }
         self.sealing.sealed = emptied(out);
         self.sealing.joined = emptied(joined);
