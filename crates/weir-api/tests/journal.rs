@@ -80,7 +80,7 @@ fn weir(path: &Path) -> Weir {
     let mut first = Vec::new();
     core.restore(store.load(), &mut first);
     let (_, views) = mpsc::channel(1);
-    let (mut ends, handle, _) = plane::channels(core.publish(), views);
+    let (mut ends, handle) = plane::channels(core.publish(), views);
     let (stop, stopped) = watch::channel(false);
     let theirs = store.clone();
     tokio::spawn(async move {

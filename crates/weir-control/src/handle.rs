@@ -288,13 +288,6 @@ pub enum Ask {
     },
     /// All clients and servers of the data plane.
     Snapshot,
-    /// The answer to a console client: complete backend messages.
-    ConsoleReply {
-        /// Who asked.
-        client: ClientId,
-        /// Ready to send.
-        bytes: Vec<u8>,
-    },
 }
 
 /// The answer to an [`Ask`].
@@ -376,17 +369,6 @@ pub struct Notification {
 
 /// A question with the place its answer goes to.
 pub type Asked = (Ask, oneshot::Sender<Result<Answer, AskFault>>);
-
-/// A query on the admin console, to be answered with [`Ask::ConsoleReply`].
-#[derive(Clone, Debug)]
-pub struct ConsoleQuery {
-    /// Who asks.
-    pub client: ClientId,
-    /// Its user.
-    pub user: Arc<str>,
-    /// The text of a simple query.
-    pub sql: String,
-}
 
 /// The rim's end of the control plane. Cheap to clone.
 #[derive(Clone, Debug)]

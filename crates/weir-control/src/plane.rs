@@ -13,7 +13,7 @@ use weir_model::{ClockMap, Event, Instant, Order, OrderRefused, Sample};
 
 use crate::core::{Core, Output, Reserved};
 use crate::handle::{
-    Answer, Ask, AskFault, Asked, ConsoleQuery, ControlHandle, Happening, Notification, Published,
+    Answer, Ask, AskFault, Asked, ControlHandle, Happening, Notification, Published,
 };
 use crate::incident::Incident;
 use crate::incident::entry::{Entry, IncidentId, Said};
@@ -55,22 +55,16 @@ pub struct Ends {
     asks: mpsc::Receiver<Asked>,
     happenings: broadcast::Sender<Happening>,
     notifications: broadcast::Sender<Notification>,
-    consoles: mpsc::Sender<ConsoleQuery>,
     views: mpsc::Receiver<ServerView>,
 }
 
-/// Makes the channels: the plane's ends, the rim's handle, and where console queries come out.
-pub fn channels(
-    first: Published,
-    views: mpsc::Receiver<ServerView>,
-) -> (Ends, ControlHandle, mpsc::Receiver<ConsoleQuery>) {
+/// Makes the channels: the plane's ends, and the rim's handle.
+pub fn channels(first: Published, views: mpsc::Receiver<ServerView>) -> (Ends, ControlHandle) {
     let (published, seen) = watch::channel(Arc::new(first));
     let (ask, asks) = mpsc::channel(256);
     // A listener that is slower than this loses the oldest, and is told so by the channel.
     let (happenings, _) = broadcast::channel(4_096);
     let (notifications, _) = broadcast::channel(1_024);
-    // A console query beyond this is answered with an error by the plane.
-    let (consoles, queries) = mpsc::channel(64);
     let handle = ControlHandle {
         published: seen,
         asks: ask,
@@ -82,10 +76,9 @@ pub fn channels(
         asks,
         happenings,
         notifications,
-        consoles,
         views,
     };
-    (ends, handle, queries)
+    (ends, handle)
 }
 
 type Reply = oneshot::Sender<Result<Answer, AskFault>>;
@@ -158,12 +151,6 @@ impl Turn<'_> {
     fn empty_rings(&mut self) {
         for _ in 0..EVENTS_PER_TURN {
             match self.data.next_event() {
-                Some(Event::Console { client, user, sql }) => {
-                    let query = ConsoleQuery { client, user, sql };
-                    if self.ends.consoles.try_send(query).is_err() {
-                        tracing::warn!(%client, "Too many console queries at once; one goes unanswered.");
-                    }
-                }
                 Some(Event::Snapshot(snapshot)) => self.on_snapshot(*snapshot),
                 Some(event) => self.core.on_event(&event, &mut self.out),
                 None => break,
@@ -216,11 +203,6 @@ impl Turn<'_> {
                     return;
                 }
             }
-            Ask::ConsoleReply { client, bytes } => self
-                .data
-                .order(Order::ConsoleReply { client, bytes })
-                .map(|()| Answer::Done(String::new()))
-                .map_err(|refused| AskFault::NotNow(refused.to_string())),
             Ask::Journal { id } => {
                 tokio::spawn(read_journal(self.store.clone(), id, reply));
                 return;

@@ -1,7 +1,7 @@
 //! A client connection, as the engine sees it.
 //!
 //! ```text
-//! Startup ─▶ Auth ─▶ Welcome (its pool's first server is being opened) ─▶ Ready ─▶ gone
+//! Startup ─▶ (Lookup) ─▶ Auth ─▶ Welcome (its pool's first server is being opened) ─▶ Ready ─▶ gone
 //!                └─▶ Console
 //! ```
 //!
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use weir_model::{Fingerprint, Instant, Pin, PoolId, ServerId};
 
-use crate::login::Auth;
+use crate::login::{Asking, Auth};
 use crate::prepared::Extended;
 use crate::session::Held;
 use crate::session_settings::{Params, Session};
@@ -24,6 +24,8 @@ pub(crate) enum Phase {
     Startup,
     /// It proves who it is.
     Auth(Box<Auth>),
+    /// Somebody asks PostgreSQL who it may be.
+    Lookup(Box<Asking>),
     /// Its pool opens a first server, whose ParameterStatus values are its welcome.
     Welcome,
     /// It may ask.
@@ -43,6 +45,16 @@ pub(crate) enum Cancelled {
     UntilSync,
 }
 
+impl Cancelled {
+    /// A cancel request was taken, and the client has not yet done with its consequences.
+    pub(crate) fn is_underway(self) -> bool {
+        match self {
+            Self::No => false,
+            Self::Due | Self::UntilSync => true,
+        }
+    }
+}
+
 /// A client that stands in the queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting {
@@ -52,6 +64,8 @@ pub(crate) struct Waiting {
     pub(crate) ahead: u32,
     /// Its place: an entry of the queue with another number is stale.
     pub(crate) ticket: u64,
+    /// It was told that it waits.
+    pub(crate) notified: bool,
 }
 
 /// Which pins hold a client on its server.
@@ -169,7 +183,7 @@ impl Client {
 
     pub(crate) fn is_logging_in(&self) -> bool {
         match self.phase {
-            Phase::Startup | Phase::Auth(_) | Phase::Welcome => true,
+            Phase::Startup | Phase::Auth(_) | Phase::Lookup(_) | Phase::Welcome => true,
             Phase::Ready | Phase::Console(_) => false,
         }
     }

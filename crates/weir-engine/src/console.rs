@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use weir_model::{ClientId, Event, Instant, Outcome};
+use weir_model::{ClientId, Event, Instant};
 use weir_wire::frame::{HEADER_LEN, parse_header};
 use weir_wire::frontend::{self, tag};
 use weir_wire::{TxStatus, backend};
@@ -101,8 +101,7 @@ impl Engine {
                 }),
                 tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::CLOSE | tag::FLUSH => {}
                 tag::TERMINATE => {
-                    self.close(Conn::Client(id), fx);
-                    self.drop_client(id, Outcome::ClientLost, now, fx);
+                    self.client_leaves(id, now, fx);
                     return bytes.len();
                 }
                 other => {

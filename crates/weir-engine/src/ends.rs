@@ -9,7 +9,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_model::{ClientId, Event, Instant, Outcome, PoolId, PoolMode, ServerId, Transaction};
+use weir_model::{
+    ClientId, ErrorStyle, Event, Instant, Outcome, PoolId, PoolMode, ServerId, Transaction,
+};
 use weir_wire::backend::{self, Complaint};
 use weir_wire::{TxStatus, frontend, startup};
 
@@ -43,8 +45,25 @@ impl Engine {
         });
     }
 
-    /// Tells a client why, and closes it.
+    /// Tells a client why, and closes it. The words are ours.
     pub(crate) fn dismiss(
+        &mut self,
+        id: ClientId,
+        sqlstate: &str,
+        message: &str,
+        outcome: Outcome,
+        now: Instant,
+        fx: &mut Effects,
+    ) {
+        let sqlstate = match self.settings.errors {
+            ErrorStyle::Weir => sqlstate,
+            ErrorStyle::PgBouncer => "08P01",
+        };
+        self.dismiss_quoting(id, sqlstate, message, outcome, now, fx);
+    }
+
+    /// Tells a client why, and closes it. The words are PostgreSQL's.
+    pub(crate) fn dismiss_quoting(
         &mut self,
         id: ClientId,
         sqlstate: &str,
@@ -70,12 +89,21 @@ impl Engine {
         if !mid_message {
             Self::send_error(id, "FATAL", sqlstate, message, fx);
         }
+        self.log_client_end(id, message, now, fx);
         self.close(Conn::Client(id), fx);
         self.drop_client(id, outcome, now, fx);
     }
 
+    /// It said goodbye.
+    pub(crate) fn client_leaves(&mut self, id: ClientId, now: Instant, fx: &mut Effects) {
+        self.log_client_end(id, "client close request", now, fx);
+        self.close(Conn::Client(id), fx);
+        self.drop_client(id, Outcome::ClientLost, now, fx);
+    }
+
     /// The client's socket is gone.
     pub(crate) fn client_gone(&mut self, id: ClientId, now: Instant, fx: &mut Effects) {
+        self.log_client_end(id, "client unexpected eof", now, fx);
         let waiting = self.clients.get(&id).is_some_and(|c| c.waiting.is_some());
         let outcome = if waiting {
             Outcome::GaveUp
@@ -94,17 +122,26 @@ impl Engine {
         fx: &mut Effects,
     ) {
         let waited = self.leave_queue(id);
+        self.drop_lookup(id);
         let Some(client) = self.clients.remove(&id) else {
             return;
         };
         self.cancel_keys.remove(&client.key);
         self.logging_in.remove(&id);
+        self.peers.remove(&id);
         if let Some(pool_id) = client.pool {
+            if let Some(pool) = self.pools.get(pool_id.0 as usize) {
+                let database = Arc::clone(&pool.key.database);
+                self.uncount_client(&database, &client.user);
+            }
             if let Some(pool) = self.pools.get_mut(pool_id.0 as usize) {
                 match client.phase {
                     Phase::Ready => pool.clients = pool.clients.saturating_sub(1),
                     Phase::Welcome => pool.welcoming.retain(|(c, _)| *c != id),
-                    Phase::Startup | Phase::Auth(_) | Phase::Console(_) => {}
+                    Phase::Startup | Phase::Auth(_) | Phase::Lookup(_) | Phase::Console(_) => {}
+                }
+                if pool.clients == 0 && pool.welcoming.is_empty() {
+                    pool.idle_since = Some(now);
                 }
                 if let Some(waiting) = waited {
                     let wait = now.since(waiting.arrived);
@@ -188,14 +225,14 @@ impl Engine {
             if !server.owed.is_empty() && !server.cancel_key.is_empty() {
                 self.send_cancel(id, None, fx);
             }
+            // Who cut the client off has said why.
+            let why = self
+                .servers
+                .get(&id)
+                .and_then(|s| s.close_when_idle)
+                .unwrap_or("client disconnect while query in progress");
             self.close(Conn::Server(id), fx);
-            self.remove_server(
-                id,
-                "client disconnect while query in progress",
-                false,
-                now,
-                fx,
-            );
+            self.remove_server(id, why, false, now, fx);
             return;
         }
         let pool = server.pool;
@@ -226,14 +263,11 @@ impl Engine {
         let Some(server) = self.servers.get(&id) else {
             return;
         };
-        let Some(pool) = self.pools.get(server.pool.0 as usize) else {
-            return;
-        };
         let mut bytes = Vec::new();
         startup::put_cancel_request(&mut bytes, server.backend_pid, &server.cancel_key);
         fx.list.push(Effect::Cancel {
-            host: Arc::clone(&pool.settings.server.host),
-            port: pool.settings.server.port,
+            host: Arc::clone(&server.place.host),
+            port: server.place.port,
             bytes,
             tls: self.cancel_tls(id),
             asked_by,
@@ -264,6 +298,7 @@ impl Engine {
         let outcome = match outcome {
             Outcome::Completed { .. } => {
                 pool.meter.completions += 1;
+                pool.meter.queries += tx.statements;
                 pool.meter.hold.record(now.since(tx.began));
                 Outcome::Completed {
                     sql_error: tx.sql_error,
@@ -295,20 +330,46 @@ impl Engine {
                 extended.end_transaction();
             }
         }
-        if dirty {
-            server.state = State::Reset;
-            server.since = now;
-            server.prepared.clear();
+        let Some(pool) = self.pools.get(server.pool.0 as usize) else {
+            return;
+        };
+        if (dirty || pool.settings.reset_always) && !pool.settings.reset_query.is_empty() {
+            let sql = Arc::clone(&pool.settings.reset_query);
+            let does = weir_wire::sql::classify(sql.as_bytes());
+            if does.contains(&weir_wire::sql::Statement::DiscardAll) {
+                server.prepared.clear();
+                server.session = self.sessions.intern(Session::default());
+            } else if does.contains(&weir_wire::sql::Statement::ResetAll) {
+                let mut session = (*server.session).clone();
+                session.reset_all();
+                server.session = self.sessions.intern(session);
+            }
             server.unnamed_of = None;
-            server.session = self.sessions.intern(Session::default());
-            server.own_error = None;
-            server.owed.push_back(Owed::OwnQuery);
-            fx.send_with(Conn::Server(id), |out| {
-                frontend::put_query(out, b"DISCARD ALL")
-            });
+            self.own_query(id, State::Reset, &sql, now, fx);
             return;
         }
         self.give_back(id, now, fx);
+    }
+
+    /// Asks something of our own; the answer is swallowed, and [`Engine::own_query_over`] goes on.
+    pub(crate) fn own_query(
+        &mut self,
+        id: ServerId,
+        state: State,
+        sql: &str,
+        now: Instant,
+        fx: &mut Effects,
+    ) {
+        let Some(server) = self.servers.get_mut(&id) else {
+            return;
+        };
+        server.state = state;
+        server.since = now;
+        server.own_error = None;
+        server.owed.push_back(Owed::OwnQuery);
+        fx.send_with(Conn::Server(id), |out| {
+            frontend::put_query(out, sql.as_bytes())
+        });
     }
 
     /// A quiet server without a client: idle, or closed if it is too old or one too many.
@@ -320,11 +381,14 @@ impl Engine {
         let Some(pool) = self.pools.get_mut(pool_id.0 as usize) else {
             return;
         };
+        let never_used = pool.settings.server.lifetime.is_zero() && !server.used;
         let reason = if let Some(reason) = server.close_when_idle {
             Some(reason)
-        } else if now >= server.expires {
+        } else if now >= server.expires && !never_used {
             Some("server_lifetime")
-        } else if pool.servers.len() as u32 > pool.size {
+        } else if pool.halted {
+            Some("pause mode")
+        } else if pool.servers.len() as u32 > pool.most() {
             Some("pool resized")
         } else if self.draining.is_some() {
             Some("pooler is shutting down")
@@ -335,10 +399,26 @@ impl Engine {
             self.close_server(id, reason, now, fx);
             return;
         }
+        if self.owes_its_place(pool_id, now) {
+            self.close_server(id, "evicted", now, fx);
+            return;
+        }
+        let (Some(server), Some(pool)) = (
+            self.servers.get_mut(&id),
+            self.pools.get_mut(pool_id.0 as usize),
+        ) else {
+            return;
+        };
         server.state = State::Idle;
         server.since = now;
         pool.idle.push(id);
         self.serve(pool_id, now, fx);
+        if self.any_short {
+            self.place_freed(pool_id, now, fx);
+        }
+        if !self.unanswered.is_empty() {
+            self.answer_orders(fx);
+        }
     }
 
     /// Closes a server that has no client.
@@ -426,6 +506,7 @@ impl Engine {
             let says = format!("server closed the connection unexpectedly: {reason}");
             Self::send_error(client, "FATAL", "08006", &says, fx);
         }
+        self.log_client_end(client, reason, now, fx);
         self.close(Conn::Client(client), fx);
         self.drop_client(client, Outcome::ServerLost, now, fx);
     }
@@ -439,7 +520,33 @@ impl Engine {
         now: Instant,
         fx: &mut Effects,
     ) {
-        let Some(server) = self.servers.remove(&id) else {
+        let Some(server) = self.servers.get(&id) else {
+            return;
+        };
+        let pool_id = server.pool;
+        let logged_in = server.state != State::Login;
+        self.take_out(id, reason, lost, now, fx);
+        if !logged_in {
+            self.login_over(pool_id, now, fx);
+        }
+        self.place_freed(pool_id, now, fx);
+        self.dial_more(pool_id, now, fx);
+        if !self.unanswered.is_empty() {
+            self.answer_orders(fx);
+        }
+    }
+
+    /// Takes a server out of every table.
+    pub(crate) fn take_out(
+        &mut self,
+        id: ServerId,
+        reason: &str,
+        lost: bool,
+        now: Instant,
+        fx: &mut Effects,
+    ) {
+        self.log_server_end(id, reason, now, fx);
+        let Some(mut server) = self.servers.remove(&id) else {
             return;
         };
         let pool_id = server.pool;
@@ -448,9 +555,17 @@ impl Engine {
         };
         pool.servers.retain(|s| *s != id);
         pool.idle.retain(|s| *s != id);
-        if server.state == State::Login {
-            self.login_over(pool_id, now, fx);
-        } else {
+        if server.state == State::Check {
+            pool.checking = pool.checking.saturating_sub(1);
+        }
+        if pool.servers.is_empty() {
+            pool.idle_since = Some(now);
+        }
+        self.give_up_place(pool_id);
+        if let Some(lookup) = server.lookup.take() {
+            self.lookup_broken(lookup.client, now, fx);
+        }
+        if server.state != State::Login {
             fx.events.push(Event::ServerClosed {
                 pool: pool_id,
                 server: id,
@@ -459,7 +574,6 @@ impl Engine {
                 age: now.since(server.connected),
             });
         }
-        self.dial_more(pool_id, now, fx);
     }
 
     /// A client broke the protocol.

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::{
-    ClientId, ConnectFailure, Event, Instant, Order, PoolId, PoolKey, PoolSettings, PoolerSettings,
-    Sample, ServerId, Snapshot,
+    ClientId, ConnectFailure, Event, Instant, Order, Peer, PoolId, PoolKey, PoolSettings,
+    PoolerSettings, Sample, ServerId, Shutdown, Snapshot,
 };
 use weir_wire::auth::scram::{Keys, VerifierError};
 
 use crate::client::{Client, Phase};
+use crate::databases::{Databases, Users};
+use crate::directory::Directory;
 use crate::effect::{Conn, Effect, Effects};
 use crate::ids::{Dice, IdMap};
-use crate::login::Directory;
 use crate::measure::Statements;
 use crate::pool::{Backend, Pool};
 use crate::prepared::Catalog;
@@ -38,21 +39,36 @@ pub(crate) type Clients = IdMap<ClientId, Box<Client>>;
 pub(crate) type Servers = IdMap<ServerId, Box<Server>>;
 
 /// How often ages are looked at and servers reported.
-const JANITOR: Duration = Duration::from_secs(1);
+const JANITOR: Duration = Duration::from_millis(333);
 
 /// One worker's pooler.
 pub struct Engine {
     pub(crate) settings: PoolerSettings,
     /// The same templates as in `settings`, shareable.
     pub(crate) pool_settings: Vec<Arc<PoolSettings>>,
-    /// Which backend each template leads to.
-    pub(crate) backend_of: Vec<usize>,
     pub(crate) backends: Vec<Backend>,
     pub(crate) directory: Directory,
     pub(crate) clients: Clients,
     pub(crate) servers: Servers,
     pub(crate) pools: Vec<Pool>,
     pub(crate) pool_ids: HashMap<PoolKey, PoolId>,
+    pub(crate) databases: Databases,
+    pub(crate) users: Users,
+    /// Some pool waits for a place under a cap.
+    pub(crate) any_short: bool,
+    /// Some setting limits how long clients may idle.
+    pub(crate) any_idle_limit: bool,
+    /// Who is at the other end of those who log in, where the driver told.
+    pub(crate) peers: BTreeMap<ClientId, Peer>,
+    /// Orders that are answered once they are done.
+    pub(crate) unanswered: Vec<Order>,
+    /// SUSPEND is in force; these are not listened to because of it.
+    pub(crate) suspended: Option<Vec<ClientId>>,
+    /// PAUSE or KILL of all databases.
+    pub(crate) halted_all: bool,
+    /// How the pooler ends, once somebody said that it should.
+    pub(crate) shutdown: Option<Shutdown>,
+    pub(crate) sweeps: u32,
     /// By the PID and the secret that the client was given.
     pub(crate) cancel_keys: IdMap<(i32, i32), ClientId>,
     /// Since when each client that isn't logged in is here. Ordered: the oldest first.
@@ -69,8 +85,8 @@ pub struct Engine {
     pub(crate) seen: IdMap<u64, ()>,
     pub(crate) timers: Timers,
     pub(crate) dice: Dice,
-    pub(crate) next_client: u64,
-    pub(crate) next_server: u64,
+    /// The next connection's number, of either kind.
+    pub(crate) next_id: u64,
     pub(crate) paused_all: bool,
     /// Since when the worker drains.
     pub(crate) draining: Option<Instant>,
@@ -86,35 +102,27 @@ impl Engine {
         let mut dice = Dice::new(seed);
         let directory = Directory::new(&settings, &mut dice)?;
         let pool_settings: Vec<_> = settings.pools.iter().cloned().map(Arc::new).collect();
-        let mut places: Vec<(Arc<str>, u16)> = Vec::new();
-        let mut backend_of = Vec::new();
-        for pool in &pool_settings {
-            let place = (Arc::clone(&pool.server.host), pool.server.port);
-            let at = places.iter().position(|p| *p == place).unwrap_or_else(|| {
-                places.push(place);
-                places.len() - 1
-            });
-            backend_of.push(at);
-        }
-        let backends = places
-            .iter()
-            .map(|_| Backend {
-                in_login: 0,
-                wanted: false,
-            })
-            .collect();
         let mut timers = Timers::default();
         timers.set(now.after(JANITOR), Timer::Janitor);
-        Ok(Self {
+        let mut engine = Self {
             settings,
             pool_settings,
-            backend_of,
-            backends,
+            backends: Vec::new(),
             directory,
             clients: Clients::default(),
             servers: Servers::default(),
             pools: Vec::new(),
             pool_ids: HashMap::new(),
+            databases: Databases::new(),
+            users: Users::new(),
+            any_short: false,
+            any_idle_limit: false,
+            peers: BTreeMap::new(),
+            unanswered: Vec::new(),
+            suspended: None,
+            halted_all: false,
+            shutdown: None,
+            sweeps: 0,
             cancel_keys: IdMap::default(),
             logging_in: BTreeMap::new(),
             nobody: "".into(),
@@ -126,20 +134,39 @@ impl Engine {
             seen: IdMap::default(),
             timers,
             dice,
-            next_client: 1,
-            next_server: 1,
+            next_id: 1,
             paused_all: false,
             draining: None,
             exited: false,
             sampled_at: now,
             samples: 0,
-        })
+        };
+        engine.note_limits();
+        Ok(engine)
     }
 
     /// A client's socket was accepted. `addr` as SHOW CLIENTS shows it. The id is good even if the
     /// client is refused at once: the effects say so.
     pub fn accepted(&mut self, addr: Arc<str>, now: Instant, fx: &mut Effects) -> ClientId {
         self.accept(addr, now, fx)
+    }
+
+    /// Who is at the other end of a client that was just accepted. Without it, all that is known is
+    /// what its address says.
+    pub fn peer(&mut self, client: ClientId, peer: Peer) {
+        if self.logging_in.contains_key(&client) {
+            self.peers.insert(client, peer);
+        }
+    }
+
+    /// Where a server that is being dialed is called from: `127.0.0.1:51234`. For the log.
+    pub fn dialed_from(&mut self, server: ServerId, local: &str, fx: &mut Effects) {
+        if self.settings.log.connections
+            && let Some(pool) = self.servers.get(&server).map(|s| s.pool)
+        {
+            let says = format!("new connection to server (from {local})");
+            self.log_server(server, pool, weir_model::Loudness::Log, says, fx);
+        }
     }
 
     /// Bytes came. Returns how many were consumed; the rest is presented again, with more.
@@ -151,7 +178,7 @@ impl Engine {
                 };
                 match client.phase {
                     Phase::Startup | Phase::Auth(_) => self.login_bytes(id, bytes, now, fx),
-                    Phase::Welcome => 0,
+                    Phase::Lookup(_) | Phase::Welcome => 0,
                     Phase::Ready => self.client_bytes(id, bytes, now, fx),
                     Phase::Console(_) => self.console_bytes(id, bytes, now, fx),
                 }
@@ -162,9 +189,12 @@ impl Engine {
                 };
                 match server.state {
                     State::Login => self.server_login_bytes(id, bytes, now, fx),
-                    State::Idle | State::Active | State::Replay | State::Reset => {
-                        self.server_bytes(id, bytes, now, fx)
-                    }
+                    State::Idle
+                    | State::Active
+                    | State::Replay
+                    | State::Reset
+                    | State::Check
+                    | State::Lookup => self.server_bytes(id, bytes, now, fx),
                 }
             }
         }
@@ -220,10 +250,19 @@ impl Engine {
                         .is_some_and(|s| s.state == State::Login)
                     {
                         self.server_login_failed(id, ConnectFailure::Timeout, true, now, fx);
+                    } else {
+                        self.check_late(id, now, fx);
                     }
                 }
                 Timer::Wait(pool) => self.wait_timer(pool, now, fx),
                 Timer::Retry(pool) => self.dial_more(pool, now, fx),
+                Timer::Reserve(id) => {
+                    if let Some(pool) = self.pools.get_mut(id.0 as usize) {
+                        pool.reserve_timer = false;
+                    }
+                    self.dial_more(id, now, fx);
+                }
+                Timer::Suspend => self.suspend_late(now, fx),
                 Timer::Shutdown => self.cut_short(now, fx),
             }
         }
@@ -239,9 +278,9 @@ impl Engine {
         self.take_sample(now)
     }
 
-    /// Everyone who is here.
+    /// Everyone who is here; waits as of the last sample.
     pub fn snapshot(&self, request: u64) -> Snapshot {
-        self.rows(request)
+        self.rows(request, self.sampled_at)
     }
 
     /// A promise of our own was broken. Said, not hidden; what it concerned is closed by the

@@ -20,13 +20,20 @@
 
 #![forbid(unsafe_code)]
 
+mod acts;
+mod checks;
 mod client;
+mod configure;
 mod console;
+mod databases;
+mod directory;
 mod effect;
 mod ends;
 mod engine;
 mod ids;
+mod log;
 mod login;
+mod lookup;
 mod measure;
 mod orders;
 mod pool;
@@ -34,12 +41,14 @@ mod prepared;
 mod relay_client;
 mod relay_extended;
 mod relay_server;
+mod reserve;
 mod rows;
 mod server;
 mod server_login;
 mod session;
 mod session_settings;
 mod statement;
+mod timeouts;
 mod timers;
 mod tls;
 

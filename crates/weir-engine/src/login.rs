@@ -10,21 +10,23 @@
 //! # What is deliberately absent
 //! - TLS, which has a file of its own, and GSSAPI encryption, which is answered `N`.
 
-use std::collections::HashMap;
-use std::str::FromStr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use weir_model::{AuthMethod, ClientId, Instant, Outcome, PoolMode, PoolerSettings};
+use weir_model::{
+    AuthMethod, AuthQuery, ClientId, ErrorStyle, Instant, Loudness, Outcome, Peer, PoolId, PoolMode,
+};
 use weir_wire::auth::md5;
-use weir_wire::auth::scram::{self, Keys, Verifier};
+use weir_wire::auth::scram;
+use weir_wire::backend::Complaint;
 use weir_wire::frame::{HEADER_LEN, parse_header};
 use weir_wire::startup::{self, FirstPacket, Startup};
 use weir_wire::{TxStatus, backend, frontend};
 
 use crate::client::{Client, Phase};
+use crate::directory::Entry;
 use crate::effect::{Conn, Effect, Effects};
-use crate::engine::{Engine, SettingsFault};
-use crate::ids::Dice;
+use crate::engine::Engine;
 use crate::pool::{Asked, Pool};
 use crate::session_settings::{Params, Session, Value};
 
@@ -34,111 +36,52 @@ const PASSWORD_MAX: u32 = 64 * 1024;
 /// Connections beyond `client_max` that are listened to.
 const AT_THE_DOOR_MAX: usize = 256;
 
-/// What is known of a user.
-enum Entry {
-    Plain {
-        password: Arc<str>,
-        /// Made at start, if the method needs it.
-        verifier: Option<Verifier>,
-    },
-    Md5(Arc<str>),
-    Scram(Verifier),
-}
-
-/// Who may come in, and by which proof.
-pub(crate) struct Directory {
-    method: AuthMethod,
-    entries: HashMap<Arc<str>, Entry>,
-    /// Keys that logins of clients left behind, for servers that hold the same verifier.
-    pub(crate) keys: HashMap<Arc<str>, Keys>,
-    /// For the salts of users that don't exist.
-    decoy: [u8; 16],
-}
-
-impl Directory {
-    pub(crate) fn new(settings: &PoolerSettings, dice: &mut Dice) -> Result<Self, SettingsFault> {
-        // One salt for all: a verifier never leaves the process, and the salt's work (to make
-        // tables useless) is done by its being new at each start.
-        let salt: [u8; 16] = dice.bytes();
-        let mut entries = HashMap::new();
-        for (user, secret) in &settings.users {
-            let entry = if Verifier::is_verifier(&secret.0) {
-                Entry::Scram(Verifier::from_str(&secret.0).map_err(|source| {
-                    SettingsFault::Verifier {
-                        user: Arc::clone(user),
-                        source,
-                    }
-                })?)
-            } else if md5::is_secret(&secret.0) {
-                Entry::Md5(Arc::clone(&secret.0))
-            } else {
-                let verifier = (settings.auth_method == AuthMethod::ScramSha256).then(|| {
-                    Verifier::from_password(secret.0.as_bytes(), &salt, scram::ITERATIONS_DEFAULT)
-                });
-                Entry::Plain {
-                    password: Arc::clone(&secret.0),
-                    verifier,
-                }
-            };
-            entries.insert(Arc::clone(user), entry);
-        }
-        Ok(Self {
-            method: settings.auth_method,
-            entries,
-            keys: HashMap::new(),
-            decoy: dice.bytes(),
-        })
-    }
-
-    /// The plain password of a user, where the list has it.
-    pub(crate) fn password(&self, user: &str) -> Option<&Arc<str>> {
-        match self.entries.get(user)? {
-            Entry::Plain { password, .. } => Some(password),
-            Entry::Md5(_) | Entry::Scram(_) => None,
-        }
-    }
-
-    /// What answers an md5 challenge for this user.
-    pub(crate) fn md5_secret(&self, user: &str) -> Option<String> {
-        match self.entries.get(user)? {
-            Entry::Plain { password, .. } => {
-                Some(md5::secret(password.as_bytes(), user.as_bytes()))
-            }
-            Entry::Md5(secret) => Some(secret.to_string()),
-            Entry::Scram(_) => None,
-        }
-    }
-
-    fn decoy_salt(&self, user: &str) -> [u8; 16] {
-        let text = md5::secret(&self.decoy, user.as_bytes());
-        let mut salt = [0; 16];
-        for (byte, pair) in salt.iter_mut().zip(text.as_bytes()[3..].chunks(2)) {
-            let pair = std::str::from_utf8(pair).unwrap_or_default();
-            *byte = u8::from_str_radix(pair, 16).unwrap_or_default();
-        }
-        salt
-    }
-}
-
 /// A proof under way.
 pub(crate) struct Auth {
     step: Step,
-    database: Arc<str>,
+    pub(crate) database: Arc<str>,
     base: Session,
+    /// What a lookup told of the user; `None`: the list knows it, or nobody does.
+    found: Option<Entry>,
     /// Whether this user exists and may come in by this method.
     known: bool,
 }
 
 enum Step {
+    Plain,
     Md5 { secret: String, salt: [u8; 4] },
     ScramFirst(scram::Server),
     ScramFinal(scram::Server),
 }
 
+/// Who waits for a lookup, and for what it came.
+pub(crate) struct Asking {
+    pub(crate) database: Arc<str>,
+    pub(crate) base: Session,
+    /// How it is looked up.
+    pub(crate) query: Arc<AuthQuery>,
+    /// By a server of this pool.
+    pub(crate) pool: PoolId,
+}
+
+/// Parameters that PgBouncer follows by itself.
+pub(crate) const FOLLOWED: [&str; 5] = [
+    "client_encoding",
+    "datestyle",
+    "timezone",
+    "standard_conforming_strings",
+    "application_name",
+];
+
+/// The admin console's databases.
+pub(crate) fn is_console(database: &str) -> bool {
+    matches!(database, "weir" | "pgbouncer")
+}
+
 impl Engine {
     pub(crate) fn accept(&mut self, addr: Arc<str>, now: Instant, fx: &mut Effects) -> ClientId {
-        let id = ClientId(self.next_client);
-        self.next_client += 1;
+        let id = ClientId(self.next_id);
+        self.next_id += 1;
         // Beyond the limit some are let in as far as their first packet, to be told why or to
         // cancel; who comes in a flood beyond that is not.
         if self.clients.len() >= self.settings.client_max as usize + AT_THE_DOOR_MAX {
@@ -184,6 +127,22 @@ impl Engine {
             }),
         );
         id
+    }
+
+    /// Who is at the other end, as far as its socket tells.
+    fn peer_of(&self, id: ClientId) -> Peer {
+        let mut peer = self.peers.get(&id).cloned().unwrap_or_else(|| {
+            let addr = self.addr_of(id);
+            Peer {
+                ip: addr.parse::<SocketAddr>().ok().map(|a| a.ip()),
+                ..Peer::default()
+            }
+        });
+        if let Some(tls) = self.clients.get(&id).and_then(|c| c.tls.as_ref()) {
+            peer.tls = true;
+            peer.certificate.clone_from(&tls.certificate);
+        }
+        peer
     }
 
     /// Bytes of a client that isn't logged in.
@@ -237,7 +196,7 @@ impl Engine {
                         return bytes.len();
                     }
                 },
-                Phase::Welcome | Phase::Ready | Phase::Console(_) => break,
+                Phase::Lookup(_) | Phase::Welcome | Phase::Ready | Phase::Console(_) => break,
             }
         }
         // What a hasty client sent behind its password is dealt with at once.
@@ -266,8 +225,7 @@ impl Engine {
             }
             Startup::Cancel { pid, key } => {
                 self.cancel(id, *pid, key, now, fx);
-                self.close(Conn::Client(id), fx);
-                self.drop_client(id, Outcome::ClientLost, now, fx);
+                self.client_leaves(id, now, fx);
             }
             Startup::Start { params, .. } => {
                 if negotiate {
@@ -276,21 +234,12 @@ impl Engine {
                         backend::put_negotiate_protocol_version(out, 0, &unknown);
                     });
                 }
-                let refuse = if self.draining.is_some() {
-                    Some(("57P03", "Weir is shutting down".to_owned()))
-                } else if self.clients.len() > self.settings.client_max as usize {
-                    Some((
-                        "53300",
-                        format!(
-                            "no more connections allowed (max_client_conn): {} clients are connected",
-                            self.settings.client_max
-                        ),
-                    ))
-                } else {
-                    None
-                };
-                if let Some((sqlstate, says)) = refuse {
-                    self.dismiss(id, sqlstate, &says, Outcome::Refused, now, fx);
+                if self.draining.is_some() || self.shutdown.is_some() {
+                    let says = match self.settings.errors {
+                        ErrorStyle::Weir => "Weir is shutting down",
+                        ErrorStyle::PgBouncer => "pooler is shutting down",
+                    };
+                    self.dismiss(id, "57P03", says, Outcome::Refused, now, fx);
                     return;
                 }
                 if let Some(says) = self.lacks_tls(id) {
@@ -309,10 +258,75 @@ impl Engine {
         now: Instant,
         fx: &mut Effects,
     ) {
+        let (user, database, base) = match self.read_startup(id, params) {
+            Ok(read) => read,
+            Err((sqlstate, says)) => {
+                self.dismiss(id, sqlstate, &says, Outcome::Refused, now, fx);
+                return;
+            }
+        };
+        let application: Option<Arc<str>> = match base.get("application_name") {
+            Some(Value::Text(text) | Value::Statement(text)) => Some(Arc::clone(text)),
+            None => None,
+        };
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.user = user;
+            if let Some(application) = application {
+                client.application = application;
+            }
+        }
+        let most = self.settings.client_max;
+        if !is_console(&database) && self.clients.len() > most as usize {
+            let says = format!(
+                "no more connections allowed (max_client_conn): {most} clients are connected"
+            );
+            self.dismiss(id, "53300", &says, Outcome::Refused, now, fx);
+            return;
+        }
+        self.find_user(id, database, base, now, fx);
+    }
+
+    /// What a startup packet asks for: user, database, settings.
+    fn read_startup(
+        &self,
+        id: ClientId,
+        params: &[(String, String)],
+    ) -> Result<(Arc<str>, Arc<str>, Session), (&'static str, String)> {
         let mut user = "";
         let mut database = "";
         let mut base = Session::default();
-        let mut fault = None;
+        let ignored = |name: &str| {
+            self.settings
+                .ignore_startup_parameters
+                .iter()
+                .any(|n| **n == *name)
+        };
+        let taken = |name: &str| {
+            !self.settings.startup_strict
+                || FOLLOWED.contains(&name)
+                || self
+                    .settings
+                    .track_extra_parameters
+                    .iter()
+                    .any(|n| n.eq_ignore_ascii_case(name))
+        };
+        let mut set = |name: &str, value: &str, place: &str| {
+            let lower = name.to_ascii_lowercase();
+            if ignored(&lower) || ignored(name) {
+                return Ok(());
+            }
+            if !taken(&lower) {
+                if place.is_empty() || !ignored("options") {
+                    return Err((
+                        "22023",
+                        format!("unsupported startup parameter{place}: {name}"),
+                    ));
+                }
+                return Ok(());
+            }
+            base.set(lower.into(), Value::Text(value.into()));
+            Ok(())
+        };
         for (name, value) in params {
             match name.as_str() {
                 "user" => user = value,
@@ -322,7 +336,7 @@ impl Engine {
                         value.to_ascii_lowercase().as_str(),
                         "" | "false" | "off" | "no" | "0"
                     ) {
-                        fault = Some((
+                        return Err((
                             "0A000",
                             "replication connections can't be pooled".to_owned(),
                         ));
@@ -331,123 +345,285 @@ impl Engine {
                 "options" => match startup::parse_options(value) {
                     Ok(settings) => {
                         for (name, value) in settings {
-                            base.set(
-                                name.to_ascii_lowercase().into(),
-                                Value::Text(value.as_str().into()),
-                            );
+                            set(&name, &value, " in options")?;
                         }
                     }
-                    Err(error) => fault = Some(("08P01", error.to_string())),
+                    Err(_) if self.settings.errors == ErrorStyle::PgBouncer => {
+                        let says = "unsupported options startup parameter: only '-c config=val' \
+                                    and '--config=val' are allowed";
+                        return Err(("08P01", says.to_owned()));
+                    }
+                    Err(error) => return Err(("08P01", error.to_string())),
                 },
                 name if name.starts_with("_pq_.") => {}
-                name => base.set(
-                    name.to_ascii_lowercase().into(),
-                    Value::Text(value.as_str().into()),
-                ),
+                name => set(name, value, "")?,
             }
         }
         if user.is_empty() {
-            fault = Some((
+            return Err((
                 "28000",
                 "no PostgreSQL user name specified in startup packet".to_owned(),
             ));
         }
-        if !base.is_within_bounds() {
-            fault = Some(("08P01", "too many settings in startup packet".to_owned()));
+        if self.settings.application_name_add_host {
+            let name = match base.get("application_name") {
+                Some(Value::Text(text) | Value::Statement(text)) => Arc::clone(text),
+                None => "app".into(),
+            };
+            let addr = self.addr_of(id);
+            base.set(
+                "application_name".into(),
+                Value::Text(format!("{name} - {addr}").into()),
+            );
         }
-        if let Some((sqlstate, says)) = fault {
-            self.dismiss(id, sqlstate, &says, Outcome::Refused, now, fx);
-            return;
+        if !base.is_within_bounds() {
+            return Err(("08P01", "too many settings in startup packet".to_owned()));
         }
         if database.is_empty() {
             database = user;
         }
-        let user: Arc<str> = user.into();
-        let application: Option<Arc<str>> = match base.get("application_name") {
-            Some(Value::Text(text) | Value::Statement(text)) => Some(Arc::clone(text)),
-            None => None,
+        Ok((user.into(), database.into(), base))
+    }
+
+    /// Who it says it is: known by the list, looked up, or nobody.
+    fn find_user(
+        &mut self,
+        id: ClientId,
+        database: Arc<str>,
+        base: Session,
+        now: Instant,
+        fx: &mut Effects,
+    ) {
+        let Some(client) = self.clients.get(&id) else {
+            return;
         };
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.user = Arc::clone(&user);
-            if let Some(application) = application {
-                client.application = application;
+        let mut user = Arc::clone(&client.user);
+        let console = is_console(&database);
+        let new = !console && !self.databases.contains_key(&*database);
+        let template = if console {
+            None
+        } else {
+            self.database_named(&database).map(|db| db.template)
+        };
+        if new && template.is_some() {
+            let says = format!("registered new auto-database: db={database}");
+            self.log_client(id, Loudness::Log, says, fx);
+        }
+        let peer = self.peer_of(id);
+        if console && peer.is_own_user && &*user == "pgbouncer" {
+            self.log_attempt(id, &database, fx);
+            self.authenticated(id, database, base, None, now, fx);
+            return;
+        }
+        if self.settings.auth_method == AuthMethod::Any && !console {
+            let forced = template.and_then(|at| self.pool_settings[at].user.clone());
+            let (Some(forced), Some(client)) = (forced, self.clients.get_mut(&id)) else {
+                let says = "auth_type=any requires forced user";
+                self.config_error(id, says, now, fx);
+                return;
+            };
+            user = forced;
+            client.user = user;
+            self.log_attempt(id, &database, fx);
+            self.authenticated(id, database, base, None, now, fx);
+            return;
+        }
+        if self.directory.get(&user).is_none() {
+            let query = match template {
+                Some(at) => self.pool_settings[at].auth_query.clone(),
+                None if console => self.settings.console_auth_query.clone(),
+                None => None,
+            };
+            if let Some(query) = query {
+                self.look_up(id, database, base, query, now, fx);
+                return;
             }
         }
-        let anyone = self.directory.entries.is_empty();
-        let entry = self.directory.entries.get(&user);
-        let step = match (self.directory.method, entry) {
-            (AuthMethod::Cert, entry) => {
-                match self.refuses_certificate(id, &user) {
-                    None if anyone || entry.is_some() => {
-                        self.authenticated(id, database.into(), base, now, fx);
-                    }
-                    None => self.wrong_password(id, now, fx),
-                    Some(says) => self.dismiss(id, "28000", &says, Outcome::Refused, now, fx),
-                }
-                return;
-            }
-            (AuthMethod::Trust, entry) => {
-                if anyone || entry.is_some() || self.settings.admin_users.contains(&user) {
-                    self.authenticated(id, database.into(), base, now, fx);
-                } else {
-                    self.wrong_password(id, now, fx);
-                }
-                return;
-            }
-            (AuthMethod::Md5, Some(Entry::Scram(verifier)))
-            | (
-                AuthMethod::ScramSha256,
-                Some(
-                    Entry::Scram(verifier)
-                    | Entry::Plain {
-                        verifier: Some(verifier),
-                        ..
-                    },
-                ),
-            ) => Some(Ok(verifier.clone())),
-            (AuthMethod::ScramSha256, Some(_) | None) => Some(Err(())),
-            _ => None,
+        self.prove(id, database, base, None, now, fx);
+    }
+
+    /// The method by which this client proves itself, and the ident map that goes with it.
+    fn method_for(
+        &self,
+        id: ClientId,
+        database: &str,
+        user: &str,
+    ) -> (AuthMethod, Option<Arc<str>>) {
+        if self.settings.auth_method != AuthMethod::Hba {
+            return (self.settings.auth_method, None);
+        }
+        let peer = self.peer_of(id);
+        self.settings
+            .hba
+            .as_ref()
+            .and_then(|hba| hba.rule(&peer, database, user))
+            .map_or((AuthMethod::Reject, None), |rule| {
+                (rule.method, rule.map.clone())
+            })
+    }
+
+    /// Asks for the proof. `found`: what a lookup told.
+    pub(crate) fn prove(
+        &mut self,
+        id: ClientId,
+        database: Arc<str>,
+        base: Session,
+        mut found: Option<Entry>,
+        now: Instant,
+        fx: &mut Effects,
+    ) {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
         };
-        let known = entry.is_some() && !matches!(step, Some(Err(())));
-        let step = match step {
-            Some(verifier) => {
-                let verifier = verifier
-                    .unwrap_or_else(|()| Verifier::decoy(&self.directory.decoy_salt(&user)));
+        client.phase = Phase::Startup;
+        let user = Arc::clone(&client.user);
+        self.log_attempt(id, &database, fx);
+        let listed = self.directory.get(&user).is_some();
+        let known = listed || found.is_some();
+        let admin =
+            self.settings.admin_users.contains(&user) || self.settings.stats_users.contains(&user);
+        if !known && self.settings.log.connections {
+            self.log_client(id, Loudness::Log, format!("no such user: {user}"), fx);
+        }
+        let (method, map) = self.method_for(id, &database, &user);
+        let md5_only = match (&found, self.directory.get(&user)) {
+            (Some(entry), _) | (None, Some(entry)) => !matches!(entry, Entry::Scram(_)),
+            (None, None) => true,
+        };
+        let step = match method {
+            AuthMethod::Trust | AuthMethod::Any => {
+                let anyone = self.directory.is_empty();
+                if known || anyone || admin {
+                    self.authenticated(id, database, base, found, now, fx);
+                } else {
+                    let says = "\"trust\" authentication failed";
+                    self.dismiss(id, "28P01", says, Outcome::Refused, now, fx);
+                }
+                return;
+            }
+            AuthMethod::Peer | AuthMethod::Cert => {
+                let is_peer = method == AuthMethod::Peer;
+                let peer = self.peer_of(id);
+                let name = if is_peer {
+                    peer.unix_user
+                } else {
+                    peer.certificate
+                };
+                if known && name.is_some_and(|name| self.may_come_as(&name, &user, map.as_deref()))
+                {
+                    self.authenticated(id, database, base, found, now, fx);
+                } else {
+                    let says = if is_peer {
+                        "unix socket login rejected".to_owned()
+                    } else {
+                        self.certificate_says(id, &user)
+                    };
+                    self.dismiss(id, "28000", &says, Outcome::Refused, now, fx);
+                }
+                return;
+            }
+            AuthMethod::Reject | AuthMethod::Hba => {
+                let says = "login rejected";
+                self.dismiss(id, "28000", says, Outcome::Refused, now, fx);
+                return;
+            }
+            AuthMethod::Plain => {
+                fx.send_with(Conn::Client(id), backend::put_auth_cleartext);
+                Step::Plain
+            }
+            AuthMethod::Md5 if md5_only => {
+                let salt = self.dice.bytes();
+                fx.send_with(Conn::Client(id), |out| backend::put_auth_md5(out, salt));
+                let secret = match &found {
+                    Some(entry) => entry.md5_secret(&user),
+                    None => self.directory.get(&user).and_then(|e| e.md5_secret(&user)),
+                };
+                let secret = secret.unwrap_or_else(|| self.directory.decoy_md5(&user));
+                Step::Md5 { secret, salt }
+            }
+            AuthMethod::Md5 | AuthMethod::ScramSha256 => {
+                let verifier = match &mut found {
+                    Some(entry) => self.directory.verifier_of(entry),
+                    None => self.directory.verifier(&user),
+                };
+                let has_verifier = verifier.is_some();
+                let verifier = verifier.unwrap_or_else(|| self.directory.decoy(&user));
                 let nonce = scram::nonce(&self.dice.bytes::<{ scram::NONCE_LEN }>());
                 let server = scram::Server::new(verifier, nonce).bind(self.end_point_of(id));
                 fx.send_with(Conn::Client(id), |out| {
                     backend::put_auth_sasl(out, server.mechanisms());
                 });
-                Step::ScramFirst(server)
-            }
-            None => {
-                let salt = self.dice.bytes();
-                fx.send_with(Conn::Client(id), |out| backend::put_auth_md5(out, salt));
-                let secret = self
-                    .directory
-                    .md5_secret(&user)
-                    .unwrap_or_else(|| md5::secret(&self.directory.decoy, user.as_bytes()));
-                Step::Md5 { secret, salt }
+                if let Some(client) = self.clients.get_mut(&id) {
+                    client.phase = Phase::Auth(Box::new(Auth {
+                        step: Step::ScramFirst(server),
+                        database,
+                        base,
+                        found,
+                        known: known && has_verifier,
+                    }));
+                }
+                return;
             }
         };
         if let Some(client) = self.clients.get_mut(&id) {
             client.phase = Phase::Auth(Box::new(Auth {
                 step,
-                database: database.into(),
+                database,
                 base,
+                found,
                 known,
             }));
         }
     }
 
-    fn wrong_password(&mut self, id: ClientId, now: Instant, fx: &mut Effects) {
+    /// Whether whom the system or a certificate calls `name` may come as `user`.
+    fn may_come_as(&self, name: &str, user: &str, map: Option<&str>) -> bool {
+        match map {
+            None => name == user,
+            Some(map) => self
+                .settings
+                .ident
+                .as_ref()
+                .is_some_and(|maps| maps.allows(map, name, user)),
+        }
+    }
+
+    fn log_attempt(&self, id: ClientId, database: &str, fx: &mut Effects) {
+        if self.settings.log.connections
+            && let Some(client) = self.clients.get(&id)
+        {
+            let user = &client.user;
+            let tls = client.tls.as_ref().map_or("no", |tls| &*tls.info);
+            let says = format!("login attempt: db={database} user={user} tls={tls}");
+            self.log_client(id, Loudness::Log, says, fx);
+        }
+    }
+
+    /// The settings don't allow what they ask for. Why is for the log, not for the client.
+    pub(crate) fn config_error(
+        &mut self,
+        id: ClientId,
+        says: &str,
+        now: Instant,
+        fx: &mut Effects,
+    ) {
+        self.log_client(id, Loudness::Error, says, fx);
+        let told = "bouncer config error";
+        self.dismiss(id, "F0000", told, Outcome::Refused, now, fx);
+    }
+
+    fn wrong_password(&mut self, id: ClientId, sasl: bool, now: Instant, fx: &mut Effects) {
         let Some(client) = self.clients.get(&id) else {
             return;
         };
-        let says = format!(
-            "password authentication failed for user \"{}\"",
-            client.user
-        );
+        let says = match self.settings.errors {
+            ErrorStyle::Weir => format!(
+                "password authentication failed for user \"{}\"",
+                client.user
+            ),
+            ErrorStyle::PgBouncer if sasl => "SASL authentication failed".to_owned(),
+            ErrorStyle::PgBouncer => "password authentication failed".to_owned(),
+        };
         self.dismiss(id, "28P01", &says, Outcome::Refused, now, fx);
     }
 
@@ -464,8 +640,7 @@ impl Engine {
         if tag != frontend::tag::PASSWORD {
             // psql without a password to hand closes here with an X; that is no offence.
             if tag == frontend::tag::TERMINATE {
-                self.close(Conn::Client(id), fx);
-                self.drop_client(id, Outcome::ClientLost, now, fx);
+                self.client_leaves(id, now, fx);
                 return;
             }
             let says = format!("expected a password response, got message type {tag}");
@@ -473,6 +648,23 @@ impl Engine {
             return;
         }
         match auth.step {
+            Step::Plain => match frontend::password(body) {
+                Ok(said) => {
+                    let fits = match (&auth.found, self.directory.get(&user)) {
+                        (Some(entry), _) | (None, Some(entry)) => entry.is_password(&user, said),
+                        (None, None) => false,
+                    };
+                    if said.is_empty() {
+                        let says = "empty password returned by client";
+                        self.dismiss(id, "28P01", says, Outcome::Refused, now, fx);
+                    } else if fits {
+                        self.authenticated(id, auth.database, auth.base, auth.found, now, fx);
+                    } else {
+                        self.wrong_password(id, false, now, fx);
+                    }
+                }
+                Err(error) => self.client_fault(id, &error.to_string(), now, fx),
+            },
             Step::Md5 { secret, salt } => {
                 let answer = match frontend::password(body) {
                     Ok(answer) => answer,
@@ -482,9 +674,9 @@ impl Engine {
                     }
                 };
                 if md5::verify(&secret, salt, answer) && auth.known {
-                    self.authenticated(id, auth.database, auth.base, now, fx);
+                    self.authenticated(id, auth.database, auth.base, auth.found, now, fx);
                 } else {
-                    self.wrong_password(id, now, fx);
+                    self.wrong_password(id, false, now, fx);
                 }
             }
             Step::ScramFirst(mut server) => {
@@ -513,12 +705,15 @@ impl Engine {
                     fx.send_with(Conn::Client(id), |out| {
                         backend::put_auth_sasl_final(out, accepted.final_message.as_bytes());
                     });
-                    if matches!(self.directory.entries.get(&user), Some(Entry::Scram(_))) {
+                    let entry = auth.found.as_ref().or_else(|| self.directory.get(&user));
+                    if matches!(entry, Some(Entry::Scram(_))) {
                         self.directory.keys.insert(user, accepted.keys);
                     }
-                    self.authenticated(id, auth.database, auth.base, now, fx);
+                    self.authenticated(id, auth.database, auth.base, auth.found, now, fx);
                 }
-                Ok(_) | Err(scram::ScramError::WrongProof) => self.wrong_password(id, now, fx),
+                Ok(_) | Err(scram::ScramError::WrongProof) => {
+                    self.wrong_password(id, true, now, fx);
+                }
                 Err(error) => self.client_fault(id, &error.to_string(), now, fx),
             },
         }
@@ -529,6 +724,7 @@ impl Engine {
         id: ClientId,
         database: Arc<str>,
         base: Session,
+        found: Option<Entry>,
         now: Instant,
         fx: &mut Effects,
     ) {
@@ -536,10 +732,15 @@ impl Engine {
             return;
         };
         let user = Arc::clone(&client.user);
-        if matches!(&*database, "weir" | "pgbouncer") {
+        let own = self.peers.remove(&id).is_some_and(|p| p.is_own_user) && &*user == "pgbouncer";
+        if is_console(&database) {
             let admins = &self.settings.admin_users;
             let open = admins.is_empty() && self.settings.auth_method == AuthMethod::Trust;
-            if !open && !admins.contains(&user) {
+            if !open
+                && !own
+                && !admins.contains(&user)
+                && !self.settings.stats_users.contains(&user)
+            {
                 let says = format!("user \"{user}\" may not use the admin console");
                 self.dismiss(id, "28000", &says, Outcome::Refused, now, fx);
                 return;
@@ -547,11 +748,25 @@ impl Engine {
             self.welcome_console(id, now, fx);
             return;
         }
+        let refused = match self.databases.get(&database) {
+            None => Some(("3D000", format!("no such database: {database}"))),
+            Some(db) if db.disabled => {
+                Some(("57P03", format!("database \"{database}\" is disabled")))
+            }
+            Some(_) => self
+                .client_cap(&database, &user)
+                .map(|says| ("53300", says)),
+        };
+        if let Some((sqlstate, says)) = refused {
+            self.dismiss(id, sqlstate, &says, Outcome::Refused, now, fx);
+            return;
+        }
         let Some(pool_id) = self.pool_for(&database, &user, now, fx) else {
-            let says = format!("no such database: {database}");
-            self.dismiss(id, "3D000", &says, Outcome::Refused, now, fx);
+            let says = "no pool can be made for this user any more";
+            self.dismiss(id, "53400", says, Outcome::Refused, now, fx);
             return;
         };
+        self.count_client(&database, &user);
         let base = self.sessions.intern(base);
         let Some(client) = self.clients.get_mut(&id) else {
             return;
@@ -563,6 +778,11 @@ impl Engine {
         let Some(pool) = self.pools.get_mut(pool_id.0 as usize) else {
             return;
         };
+        if let Some(found) = found
+            && pool.key.user == user
+        {
+            pool.found = Some(found);
+        }
         pool.welcoming.push((id, now));
         if pool.welcome.is_some() {
             self.welcome_all(pool_id, now, fx);
@@ -657,12 +877,16 @@ impl Engine {
             }
         }
         let (params, key) = (Arc::clone(&client.params), client.key);
+        let notice = Arc::clone(&self.settings.login_notify_message);
         fx.send_with(Conn::Client(id), |out| {
             backend::put_auth_ok(out);
             for (name, value) in &params.entries {
                 backend::put_parameter_status(out, name, value);
             }
             backend::put_backend_key_data(out, key.0, &key.1.to_be_bytes());
+            if !notice.is_empty() {
+                put_notice(out, &notice);
+            }
             backend::put_ready_for_query(out, TxStatus::Idle);
         });
         if client.paused {
@@ -723,6 +947,20 @@ impl Engine {
         server.close_when_idle = Some("cancelled; a late cancel must not hit the next client");
         self.send_cancel(id, asked_by, fx);
     }
+}
+
+/// NOTICE with this text.
+pub(crate) fn put_notice(out: &mut Vec<u8>, says: &str) {
+    backend::put_notice(
+        out,
+        &Complaint {
+            severity: "NOTICE",
+            sqlstate: "00000",
+            message: says,
+            detail: None,
+            hint: None,
+        },
+    );
 }
 
 /// Whether two spellings of a setting mean the same. Of an encoding's name only letters and

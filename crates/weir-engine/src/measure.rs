@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::{
-    ClientId, Fingerprint, Histogram, HoldTime, Instant, Outcome, PoolId, StatementSample,
-    Transaction, UserTag,
+    ClientId, Fingerprint, Histogram, HoldTime, Instant, Outcome, PoolId, PoolTotals,
+    StatementSample, Transaction, UserTag,
 };
 
 use crate::client::Pins;
@@ -66,6 +66,8 @@ pub(crate) struct Link {
     pub(crate) clock_since: Instant,
     /// When PostgreSQL began with what it does now.
     pub(crate) statement_since: Instant,
+    /// When its client last asked for something.
+    pub(crate) asked_at: Instant,
     pub(crate) pending: VecDeque<Pending>,
     /// The server's and the client's settings as they were when the transaction began to change
     /// them.
@@ -89,6 +91,7 @@ impl Link {
             clock: Clock::Thinking,
             clock_since: now,
             statement_since: now,
+            asked_at: now,
             pending: VecDeque::new(),
             undo: None,
             pins_new: Pins::default(),
@@ -186,6 +189,28 @@ pub(crate) struct Meter {
     pub(crate) client_logins: u32,
     pub(crate) server_logins: u32,
     pub(crate) server_login_failures: u32,
+    /// A client got a server.
+    pub(crate) assignments: u32,
+    /// Statements of transactions that completed.
+    pub(crate) queries: u32,
+}
+
+impl Meter {
+    /// What it counted, on top of what was counted before.
+    pub(crate) fn added_to(&self, before: PoolTotals) -> PoolTotals {
+        let mut held = before.held;
+        held.add(self.held);
+        PoolTotals {
+            assignments: before.assignments + u64::from(self.assignments),
+            transactions: before.transactions + u64::from(self.completions),
+            queries: before.queries + u64::from(self.queries),
+            bytes_in: before.bytes_in + self.bytes_in,
+            bytes_out: before.bytes_out + self.bytes_out,
+            held,
+            wait: before.wait + self.wait.sum(),
+            client_logins: before.client_logins + u64::from(self.client_logins),
+        }
+    }
 }
 
 /// Statements over the present second.

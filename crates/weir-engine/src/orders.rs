@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use weir_model::{ClientId, Event, Instant, Order, OrderRefused, Outcome, PoolId, ServerId};
 
+use crate::acts::Acted;
 use crate::client::Phase;
 use crate::effect::{Effect, Effects};
 use crate::engine::Engine;
@@ -45,7 +46,7 @@ impl Engine {
                 now: at_once,
             } => self.order_close_server(*server, *at_once, now, fx),
             Order::Snapshot { request } => {
-                let snapshot = self.rows(*request);
+                let snapshot = self.rows(*request, now);
                 fx.events.push(Event::Snapshot(Box::new(snapshot)));
                 return;
             }
@@ -57,11 +58,36 @@ impl Engine {
                 self.drain(now, fx);
                 Ok(())
             }
-            Order::Configure { .. }
-            | Order::Database { .. }
-            | Order::KillClient { .. }
-            | Order::Suspend { .. }
-            | Order::Shutdown { .. } => Err(OrderRefused::NotNow("being built".to_owned())),
+            Order::Configure { request, settings } => {
+                self.configure(*request, settings, now, fx);
+                return;
+            }
+            Order::KillClient { client } => {
+                if self.clients.contains_key(client) {
+                    let says = "admin forced disconnect";
+                    self.dismiss(*client, "57P01", says, Outcome::ClientLost, now, fx);
+                    Ok(())
+                } else {
+                    Err(OrderRefused::NotNow("client not found".to_owned()))
+                }
+            }
+            Order::Database { .. } | Order::Suspend { .. } | Order::Shutdown { .. } => {
+                let acted = match &order {
+                    Order::Database { act, database, .. } => {
+                        self.act(*act, database.as_ref(), now, fx)
+                    }
+                    Order::Shutdown { how } => self.shut_down(*how, now, fx),
+                    _ => self.suspend(now, fx),
+                };
+                match acted {
+                    Ok(Acted::Begun) => {
+                        self.unanswered.push(order);
+                        return;
+                    }
+                    Ok(Acted::Done) => Ok(()),
+                    Err(refused) => Err(refused),
+                }
+            }
         };
         fx.events.push(Event::OrderDone {
             order: Box::new(order),
@@ -69,7 +95,7 @@ impl Engine {
         });
     }
 
-    fn resize(
+    pub(crate) fn resize(
         &mut self,
         pool_id: PoolId,
         size: u32,
@@ -87,7 +113,7 @@ impl Engine {
         pool.size = size;
         // The one unused for longest stands first.
         while let Some(pool) = self.pools.get(pool_id.0 as usize) {
-            if pool.open() <= size {
+            if pool.open() <= pool.most() {
                 break;
             }
             let Some(id) = pool.idle.first().copied() else {
@@ -142,12 +168,14 @@ impl Engine {
                 self.close_server(id, "closed by order", now, fx);
                 Ok(())
             }
-            State::Active | State::Replay | State::Reset if at_once => {
+            State::Active | State::Replay | State::Reset | State::Check | State::Lookup
+                if at_once =>
+            {
                 self.close(crate::effect::Conn::Server(id), fx);
                 self.lose_server(id, "closed by order", false, now, fx);
                 Ok(())
             }
-            State::Active | State::Replay | State::Reset => {
+            State::Active | State::Replay | State::Reset | State::Check | State::Lookup => {
                 server.close_when_idle = Some("closed by order");
                 Ok(())
             }
@@ -218,8 +246,15 @@ impl Engine {
 
     /// Draining is over when nobody is left to serve.
     pub(crate) fn maybe_exit(&mut self, fx: &mut Effects) {
-        if self.draining.is_some() && !self.exited && self.clients.is_empty() {
+        if !self.exited && self.may_exit() {
             self.exited = true;
+            self.log_exit(fx);
+            // Console clients may be left.
+            let mut clients: Vec<ClientId> = self.clients.keys().copied().collect();
+            clients.sort_unstable();
+            for id in clients {
+                self.close(crate::effect::Conn::Client(id), fx);
+            }
             let mut servers: Vec<ServerId> = self.servers.keys().copied().collect();
             servers.sort_unstable();
             for id in servers {
@@ -236,87 +271,6 @@ impl Engine {
                 pool.in_login = 0;
             }
             fx.list.push(Effect::Exit);
-        }
-    }
-
-    /// Once a second: who is too old, too idle, too long at the door.
-    pub(crate) fn sweep(&mut self, now: Instant, fx: &mut Effects) {
-        let late: Vec<ClientId> = self
-            .logging_in
-            .iter()
-            .take_while(|(_, since)| now.since(**since) >= self.settings.client_login_timeout)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in late {
-            if !self.is_welcoming(id) {
-                let says = "client_login_timeout: login took too long";
-                self.dismiss(id, "08P01", says, Outcome::Refused, now, fx);
-            }
-        }
-        for at in 0..self.pools.len() as u32 {
-            let id = PoolId(at);
-            self.expire_welcomes(id, now, fx);
-            self.sweep_idle(id, now, fx);
-            self.sweep_transactions(id, now, fx);
-            self.dial_more(id, now, fx);
-        }
-        let rows = self.server_rows();
-        fx.events.push(Event::Servers(rows));
-    }
-
-    fn sweep_idle(&mut self, pool_id: PoolId, now: Instant, fx: &mut Effects) {
-        let Some(pool) = self.pools.get(pool_id.0 as usize) else {
-            return;
-        };
-        let idle_timeout = pool.settings.server.idle_timeout;
-        let keep = pool.warm as usize;
-        let mut open = pool.servers.len();
-        let mut old: Vec<(ServerId, &'static str)> = Vec::new();
-        for id in &pool.idle {
-            let Some(server) = self.servers.get(id) else {
-                continue;
-            };
-            if now >= server.expires {
-                old.push((*id, "server_lifetime"));
-                open -= 1;
-            } else if !idle_timeout.is_zero()
-                && now.since(server.since) >= idle_timeout
-                && open > keep
-            {
-                old.push((*id, "server_idle_timeout"));
-                open -= 1;
-            }
-        }
-        for (id, reason) in old {
-            self.close_server(id, reason, now, fx);
-        }
-    }
-
-    fn sweep_transactions(&mut self, pool_id: PoolId, now: Instant, fx: &mut Effects) {
-        let Some(pool) = self.pools.get(pool_id.0 as usize) else {
-            return;
-        };
-        let limit = pool.settings.idle_transaction_timeout;
-        if limit.is_zero() {
-            return;
-        }
-        let late: Vec<ClientId> = pool
-            .servers
-            .iter()
-            .filter_map(|id| self.servers.get(id))
-            .filter(|s| s.state == State::Active && s.owed.is_empty())
-            .filter_map(|s| s.link.as_ref())
-            .filter(|l| l.tx.is_some())
-            // Not the clock's begin: every sample turns the clock.
-            .filter(|l| {
-                let since = self.clients.get(&l.client).map_or(now, |c| c.since);
-                now.since(since.max(l.statement_since)) >= limit
-            })
-            .map(|l| l.client)
-            .collect();
-        for id in late {
-            let says = "idle transaction timeout";
-            self.dismiss(id, "25P03", says, Outcome::ClientLost, now, fx);
         }
     }
 

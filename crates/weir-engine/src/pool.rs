@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use weir_model::{
     ClientId, ConnectFailure, Event, Instant, Outcome, PoolId, PoolKey, PoolMode, PoolSettings,
-    ServerId,
+    PoolTotals, ServerId,
 };
 
 use crate::client::{Phase, Waiting};
@@ -34,8 +34,13 @@ use crate::timers::Timer;
 /// How many idle servers are looked at for one that needs no replay.
 const LOOK_AT: usize = 16;
 
-/// A PostgreSQL that pools share.
+/// Pools of one process. Only who logged in can make one, in a database that settings name.
+const POOLS_MAX: usize = 10_000;
+
+/// A PostgreSQL that pools share. One for each place that settings ever named.
 pub(crate) struct Backend {
+    host: Arc<str>,
+    port: u16,
     /// Servers in login.
     pub(crate) in_login: u32,
     /// A pool wanted to dial and had to wait for a place.
@@ -50,7 +55,24 @@ pub(crate) struct Pool {
     pub(crate) size: u32,
     /// Keep at least so many open.
     pub(crate) warm: u32,
+    /// Control lets nothing new begin.
     pub(crate) paused: bool,
+    /// The console does (PAUSE, KILL), and closes what comes free.
+    pub(crate) halted: bool,
+    /// Nobody has used it for long; it lives again when somebody comes.
+    pub(crate) asleep: bool,
+    /// Since when it has neither clients nor servers.
+    pub(crate) idle_since: Option<Instant>,
+    /// Which of the server's places the next dial goes to.
+    pub(crate) place: usize,
+    /// Dials in a row that failed: at each place once, before it counts as down.
+    pub(crate) places_failed: usize,
+    /// Idle servers that are being checked.
+    pub(crate) checking: u32,
+    /// Logins that wait for a server to look their user up.
+    pub(crate) lookups: VecDeque<ClientId>,
+    /// Proof of the user that a lookup found, for logging in to PostgreSQL.
+    pub(crate) found: Option<crate::directory::Entry>,
     /// All of them, in whatever state.
     pub(crate) servers: Vec<ServerId>,
     /// The one used last stands last.
@@ -72,12 +94,33 @@ pub(crate) struct Pool {
     /// Since when nothing is open because nothing can be opened.
     pub(crate) down_since: Option<Instant>,
     pub(crate) wait_timer: bool,
+    /// When somebody will have waited long enough for the reserve is on the timers.
+    pub(crate) reserve_timer: bool,
     pub(crate) meter: Meter,
+    /// What was counted before `meter` was last emptied.
+    pub(crate) totals: PoolTotals,
 }
 
 impl Pool {
     pub(crate) fn open(&self) -> u32 {
         self.servers.len() as u32
+    }
+
+    /// Nothing new begins.
+    pub(crate) fn rests(&self) -> bool {
+        self.paused || self.halted
+    }
+
+    /// Those who want a server are more than those that are to come.
+    pub(crate) fn is_short(&self) -> bool {
+        let welcome = u32::from(!self.welcoming.is_empty());
+        let wanted = self.waiters.max(welcome) + self.lookups.len() as u32;
+        wanted > self.in_login + self.checking + self.idle.len() as u32
+    }
+
+    /// Somebody may come, or came: worth keeping servers open for.
+    fn is_lived_in(&self) -> bool {
+        self.clients > 0 || !self.welcoming.is_empty() || self.settings.user.is_some()
     }
 
     /// The client that has waited longest; stale entries before it go.
@@ -93,6 +136,16 @@ impl Pool {
             self.waiting.pop_front();
         }
         None
+    }
+
+    /// Since when the one who has waited longest waits, in the queue or for its login.
+    pub(crate) fn oldest_wait_since(&self, clients: &crate::engine::Clients) -> Option<Instant> {
+        let queued = self.waiting.iter().find_map(|(id, ticket)| {
+            let waiting = clients.get(id)?.waiting?;
+            (waiting.ticket == *ticket).then_some(waiting.arrived)
+        });
+        let welcoming = self.welcoming.first().map(|(_, since)| *since);
+        queued.into_iter().chain(welcoming).min()
     }
 
     /// Why the last attempt to open a server failed, as a sentence.
@@ -138,7 +191,7 @@ impl Pool {
     /// Whether one more client would get a server without waiting for another client.
     pub(crate) fn has_server_to_spare(&self) -> bool {
         let to_come = self.in_login + self.size.saturating_sub(self.open());
-        !self.paused
+        !self.rests()
             && self.last_failure.is_none()
             && self.idle.len() as u32 + to_come > self.waiters
     }
@@ -146,16 +199,16 @@ impl Pool {
     /// When one who came at `arrived` has waited long enough, as things stand. A restart of
     /// PostgreSQL is sat out for `connect_timeout`, counted from its beginning.
     pub(crate) fn wait_deadline(&self, arrived: Instant) -> Option<Instant> {
-        let wait = self.settings.query_wait_timeout;
+        let (wait, _) = self.patience();
         let patient = (!wait.is_zero()).then(|| arrived.after(wait));
-        match self.down_since.filter(|_| self.is_down()) {
-            Some(since) => {
-                let down = arrived
-                    .max(since)
-                    .after(self.settings.server.connect_timeout);
-                Some(patient.map_or(down, |p| p.min(down)))
-            }
-            None => patient,
+        let down = self
+            .down_since
+            .filter(|_| self.is_down())
+            .zip(self.patience_while_down())
+            .map(|(since, patience)| arrived.max(since).after(patience));
+        match (patient, down) {
+            (Some(patient), Some(down)) => Some(patient.min(down)),
+            (patient, down) => patient.or(down),
         }
     }
 }
@@ -193,9 +246,15 @@ impl Engine {
             return Asked::Refused;
         };
         pool.meter.arrivals += 1;
+        if self.shutdown == Some(weir_model::Shutdown::WaitForServers) {
+            let says = "server shutting down";
+            self.dismiss(id, "57P01", says, Outcome::Refused, now, fx);
+            return Asked::Refused;
+        }
         if pool.waiters == 0
-            && !pool.paused
-            && let Some(server) = self.pick_idle(pool_id, id)
+            && !pool.rests()
+            && self.suspended.is_none()
+            && let Some(server) = self.pick_idle(pool_id, id, now)
         {
             return self.link(id, server, now, Duration::ZERO, now, fx);
         }
@@ -242,6 +301,7 @@ impl Engine {
                 arrived: now,
                 ahead,
                 ticket,
+                notified: false,
             });
             client.since = now;
             if !client.paused {
@@ -251,25 +311,33 @@ impl Engine {
                 });
             }
         }
+        self.check_idle(pool_id, now, fx);
         self.dial_more(pool_id, now, fx);
         Asked::Waits
     }
 
-    /// An idle server, preferably one that is already as this client needs it.
-    fn pick_idle(&mut self, pool: PoolId, client: ClientId) -> Option<ServerId> {
-        let pool = self.pools.get_mut(pool.0 as usize)?;
-        let last = pool.idle.len().checked_sub(1)?;
+    /// An idle server that needs no check, preferably one that is already as this client needs it.
+    fn pick_idle(&mut self, id: PoolId, client: ClientId, now: Instant) -> Option<ServerId> {
+        let pool = self.pools.get_mut(id.0 as usize)?;
+        // In order of last use, so the stale ones stand first.
+        let stale = pool.stale(&self.servers, now);
+        let fresh = pool.idle.get(stale..)?;
+        let last = fresh.len().checked_sub(1)?;
+        if pool.settings.round_robin {
+            return Some(pool.idle.remove(stale));
+        }
         let session = &self.clients.get(&client)?.session;
         let fits = |id: &ServerId| {
             self.servers
                 .get(id)
                 .is_some_and(|s| Arc::ptr_eq(&s.session, session) || s.session == *session)
         };
-        let at = pool.idle[pool.idle.len().saturating_sub(LOOK_AT)..]
+        let from = fresh.len().saturating_sub(LOOK_AT);
+        let at = fresh[from..]
             .iter()
             .rposition(fits)
-            .map_or(last, |at| pool.idle.len().saturating_sub(LOOK_AT) + at);
-        Some(pool.idle.remove(at))
+            .map_or(last, |at| from + at);
+        Some(pool.idle.remove(stale + at))
     }
 
     /// Ties the two together. `server` is already out of the idle list.
@@ -292,9 +360,12 @@ impl Engine {
         link.begin(arrived, wait, now);
         server.link = Some(Box::new(link));
         server.since = now;
+        server.used = true;
+        server.checked = false;
         client.server = Some(server_id);
         client.since = now;
         if let Some(pool) = self.pools.get_mut(server.pool.0 as usize) {
+            pool.meter.assignments += 1;
             pool.meter.wait.record(wait);
         }
         if self.catch_up(id, server_id, fx) {
@@ -361,7 +432,16 @@ impl Engine {
     /// Hands idle servers to those who wait.
     pub(crate) fn serve(&mut self, pool_id: PoolId, now: Instant, fx: &mut Effects) {
         while let Some(pool) = self.pools.get_mut(pool_id.0 as usize) {
-            if pool.paused || pool.idle.is_empty() || pool.waiters == 0 {
+            if pool.rests() || pool.idle.is_empty() || self.suspended.is_some() {
+                return;
+            }
+            if !pool.lookups.is_empty() {
+                if !self.begin_lookup(pool_id, now, fx) {
+                    return;
+                }
+                continue;
+            }
+            if pool.waiters == 0 {
                 return;
             }
             let Some(id) = pool.front(&self.clients) else {
@@ -371,7 +451,8 @@ impl Engine {
                 }
                 return;
             };
-            let Some(server) = self.pick_idle(pool_id, id) else {
+            let Some(server) = self.pick_idle(pool_id, id, now) else {
+                self.check_idle(pool_id, now, fx);
                 return;
             };
             let Some(waited) = self.leave_queue(id) else {
@@ -397,12 +478,23 @@ impl Engine {
     pub(crate) fn dial_more(&mut self, pool_id: PoolId, now: Instant, fx: &mut Effects) {
         let draining = self.draining.is_some();
         while let Some(pool) = self.pools.get_mut(pool_id.0 as usize) {
-            let wanted = pool.waiters.max(u32::from(!pool.welcoming.is_empty()));
-            let short = wanted > pool.in_login + pool.idle.len() as u32;
-            let cold = pool.open() < pool.warm.min(pool.size);
-            if draining || pool.paused && !cold || !(short || cold) || pool.open() >= pool.size {
+            let short = pool.is_short();
+            let kept = if pool.is_lived_in() {
+                pool.warm.max(pool.settings.size_min)
+            } else {
+                pool.warm
+            };
+            let cold = pool.open() < kept.min(pool.size);
+            if draining || pool.halted || pool.paused && !cold || !(short || cold) {
                 return;
             }
+            let from_reserve = pool.open() >= pool.size;
+            if from_reserve && !self.may_use_reserve(pool_id, now) {
+                return;
+            }
+            let Some(pool) = self.pools.get_mut(pool_id.0 as usize) else {
+                return;
+            };
             if pool.last_failure.is_some() && pool.in_login > 0 {
                 return; // One feeler at a time towards a server that just failed.
             }
@@ -416,22 +508,35 @@ impl Engine {
                 backend.wanted = true;
                 return;
             }
-            backend.in_login += 1;
+            if !self.claim_place(pool_id, short, now, fx) {
+                return;
+            }
+            if from_reserve {
+                self.say_reserve(pool_id, fx);
+            }
+            let Some(pool) = self.pools.get_mut(pool_id.0 as usize) else {
+                return;
+            };
+            if let Some(backend) = self.backends.get_mut(pool.backend) {
+                backend.in_login += 1;
+            }
             pool.in_login += 1;
-            let id = ServerId(self.next_server);
-            self.next_server += 1;
+            pool.idle_since = None;
+            let id = ServerId(self.next_id);
+            self.next_id += 1;
             pool.servers.push(id);
             let settings = Arc::clone(&pool.settings);
+            let place = pool.next_place();
             fx.list.push(Effect::Dial {
                 server: id,
-                host: Arc::clone(&settings.server.host),
-                port: settings.server.port,
+                host: Arc::clone(&place.host),
+                port: place.port,
             });
             self.timers.set(
                 now.after(settings.server.connect_timeout),
                 Timer::Connect(id),
             );
-            self.new_server(id, pool_id, now);
+            self.new_server(id, pool_id, place, now);
         }
     }
 
@@ -471,6 +576,14 @@ impl Engine {
             return;
         };
         pool.meter.server_login_failures += 1;
+        // With several hosts, the next one may serve: it is tried at once.
+        if pool.try_another_place() {
+            fx.events.push(Event::ServerLoginFailed {
+                pool: pool_id,
+                failure,
+            });
+            return;
+        }
         pool.retry_at = now.after(pool.settings.server.login_retry.mul_f64(jitter));
         pool.last_failure = Some(failure.clone());
         let at = pool.retry_at;
@@ -497,6 +610,7 @@ impl Engine {
         let nothing_open = pool.open() == pool.in_login;
         if let Some((sqlstate, message)) = hopeless {
             let mut told: Vec<ClientId> = pool.welcoming.drain(..).map(|(id, _)| id).collect();
+            told.extend(pool.lookups.drain(..));
             if nothing_open {
                 while let Some(id) = self.pools[pool_id.0 as usize].front(&self.clients) {
                     self.pools[pool_id.0 as usize].waiting.pop_front();
@@ -504,7 +618,7 @@ impl Engine {
                 }
             }
             for id in told {
-                self.dismiss(id, sqlstate, message, Outcome::NoServer, now, fx);
+                self.dismiss_quoting(id, sqlstate, message, Outcome::NoServer, now, fx);
             }
             return;
         }
@@ -583,26 +697,34 @@ impl Engine {
         now: Instant,
         fx: &mut Effects,
     ) {
+        let cap = self.binding_cap(pool_id);
         let pool = &self.pools[pool_id.0 as usize];
         let waited = seconds(now.since(waiting.arrived));
         let active = pool.open() - pool.idle.len() as u32 - pool.in_login;
         let full = pool.is_refused_for_room();
+        let (patience, name) = pool.patience();
+        let by_name = !patience.is_zero() && now.since(waiting.arrived) >= patience;
         let (sqlstate, says, outcome) = if pool.is_down() {
+            let prefix = if by_name {
+                format!("{name}: ")
+            } else {
+                String::new()
+            };
             let says = format!(
-                "no server of {} could be opened in {waited}: {}",
+                "{prefix}no server of {} could be opened in {waited}: {}",
                 pool.key,
                 pool.failure_text()
             );
             ("08006", says, Outcome::NoServer)
-        } else if pool.paused {
+        } else if pool.rests() {
             let says = format!(
-                "query_wait_timeout: {} is paused by an operator; waited {waited}, {} clients ahead",
+                "{name}: {} is paused by an operator; waited {waited}, {} clients ahead",
                 pool.key, waiting.ahead
             );
             ("53300", says, Outcome::WaitTimeout)
         } else if full && pool.open() < pool.size {
             let says = format!(
-                "query_wait_timeout: no server of {} came free in {waited}: saturated, {active} of {} active, \
+                "{name}: no server of {} came free in {waited}: saturated, {active} of {} active, \
                  {} clients ahead; PostgreSQL has no slot for more ({})",
                 pool.key,
                 pool.size,
@@ -611,9 +733,13 @@ impl Engine {
             );
             ("53300", says, Outcome::WaitTimeout)
         } else {
+            let cap = match cap.filter(|_| pool.open() < pool.size) {
+                Some(cap) => format!("; {cap}"),
+                None => String::new(),
+            };
             let says = format!(
-                "query_wait_timeout: no server of {} came free in {waited}: saturated, {active} of {} active, \
-                 {} clients ahead",
+                "{name}: no server of {} came free in {waited}: saturated, {active} of {} active, \
+                 {} clients ahead{cap}",
                 pool.key, pool.size, waiting.ahead
             );
             ("53300", says, Outcome::WaitTimeout)
@@ -621,44 +747,8 @@ impl Engine {
         self.dismiss(id, sqlstate, &says, outcome, now, fx);
     }
 
-    /// Those whose welcome doesn't come: their pool's first server can't be opened.
-    pub(crate) fn expire_welcomes(&mut self, pool_id: PoolId, now: Instant, fx: &mut Effects) {
-        let Some(pool) = self.pools.get_mut(pool_id.0 as usize) else {
-            return;
-        };
-        let wait = pool.settings.query_wait_timeout;
-        let connect = pool.settings.server.connect_timeout;
-        let full = pool.is_refused_for_room();
-        let patience = if wait.is_zero() || (!full && connect < wait) {
-            connect
-        } else {
-            wait
-        };
-        let mut late = Vec::new();
-        pool.welcoming.retain(|(id, since)| {
-            let keep = now.since(*since) < patience;
-            if !keep {
-                late.push(*id);
-            }
-            keep
-        });
-        if late.is_empty() {
-            return;
-        }
-        let pool = &self.pools[pool_id.0 as usize];
-        let says = format!(
-            "no server of {} could be opened in {}: {}",
-            pool.key,
-            seconds(patience),
-            pool.failure_text()
-        );
-        let sqlstate = if full { "53300" } else { "08006" };
-        for id in late {
-            self.dismiss(id, sqlstate, &says, Outcome::NoServer, now, fx);
-        }
-    }
-
-    /// The pool of this database and user, born now if it is new. `None`: no such database.
+    /// The pool of this database and user, born now if it is new. `None`: no such database, or
+    /// more pools than [`POOLS_MAX`].
     pub(crate) fn pool_for(
         &mut self,
         database: &str,
@@ -666,17 +756,36 @@ impl Engine {
         now: Instant,
         fx: &mut Effects,
     ) -> Option<PoolId> {
+        let template = self.database_named(database)?.template;
+        let forced = self.pool_settings[template].user.clone();
+        self.pool_as(database, forced.as_deref().unwrap_or(user), now, fx)
+    }
+
+    /// Likewise, whatever user the database forces on clients.
+    pub(crate) fn pool_as(
+        &mut self,
+        database: &str,
+        user: &str,
+        now: Instant,
+        fx: &mut Effects,
+    ) -> Option<PoolId> {
+        let db = self.database_named(database)?;
+        let (template, halted) = (db.template, db.halted);
         let key = PoolKey::new(database, user);
         if let Some(id) = self.pool_ids.get(&key) {
-            return Some(*id);
+            let id = *id;
+            if let Some(pool) = self.pools.get_mut(id.0 as usize) {
+                pool.asleep = false;
+                pool.idle_since = Some(now);
+            }
+            return Some(id);
         }
-        let at = self
-            .settings
-            .pools
-            .iter()
-            .position(|p| &*p.database == database || &*p.database == "*")?;
-        let settings = Arc::clone(&self.pool_settings[at]);
-        let backend = self.backend_of[at];
+        if self.pools.len() >= POOLS_MAX {
+            self.fault(format!("more than {POOLS_MAX} pools"), fx);
+            return None;
+        }
+        let settings = self.settings_for(template, &key.user);
+        let backend = self.backend_of(&settings.server);
         let id = PoolId(self.pools.len() as u32);
         let size = settings.size.initial();
         fx.events.push(Event::PoolOpened {
@@ -693,6 +802,14 @@ impl Engine {
             size,
             warm: 0,
             paused: self.paused_all,
+            halted,
+            asleep: false,
+            idle_since: Some(now),
+            place: 0,
+            places_failed: 0,
+            checking: 0,
+            lookups: VecDeque::new(),
+            found: None,
             servers: Vec::new(),
             idle: Vec::new(),
             in_login: 0,
@@ -706,9 +823,48 @@ impl Engine {
             last_failure: None,
             down_since: None,
             wait_timer: false,
+            reserve_timer: false,
             meter: Meter::default(),
+            totals: PoolTotals::default(),
         });
         Some(id)
+    }
+
+    /// A database's settings as they are for this user.
+    pub(crate) fn settings_for(&self, template: usize, user: &str) -> Arc<PoolSettings> {
+        let settings = &self.pool_settings[template];
+        let own = self.settings.user_settings.get(user);
+        let other = settings
+            .user
+            .as_deref()
+            .is_some_and(|forced| forced != user);
+        if own.is_none() && !other {
+            return Arc::clone(settings);
+        }
+        let mut settings = own.map_or_else(|| (**settings).clone(), |own| own.over(settings));
+        if other {
+            // The pool of an `auth_user`: it comes as itself.
+            settings.user = None;
+            settings.password = None;
+        }
+        Arc::new(settings)
+    }
+
+    /// The PostgreSQL that these settings lead to, by its first place.
+    pub(crate) fn backend_of(&mut self, server: &weir_model::ServerSettings) -> usize {
+        let at = self
+            .backends
+            .iter()
+            .position(|b| b.host == server.host && b.port == server.port);
+        at.unwrap_or_else(|| {
+            self.backends.push(Backend {
+                host: Arc::clone(&server.host),
+                port: server.port,
+                in_login: 0,
+                wanted: false,
+            });
+            self.backends.len() - 1
+        })
     }
 
     pub(crate) fn mode(&self, pool: PoolId) -> PoolMode {

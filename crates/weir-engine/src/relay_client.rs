@@ -30,10 +30,10 @@ const OWED_MAX: usize = 1_000_000;
 
 /// Messages without content are short: PostgreSQL takes up to 10,000 bytes of these
 /// (`PQ_SMALL_MESSAGE_LIMIT`), and one that says more has lost its place in the stream.
-fn limit_of(message: u8) -> u32 {
+fn limit_of(message: u8, packet_max: u32) -> u32 {
     match message {
         tag::SYNC | tag::FLUSH | tag::TERMINATE | tag::COPY_DONE => 10_000,
-        _ => MESSAGE_MAX,
+        _ => packet_max,
     }
 }
 
@@ -57,6 +57,7 @@ impl Engine {
         fx: &mut Effects,
     ) -> usize {
         let mut at = 0;
+        let packet_max = self.settings.packet_max.min(MESSAGE_MAX);
         while at < bytes.len() {
             let Some(client) = self.clients.get_mut(&id) else {
                 return bytes.len();
@@ -83,11 +84,11 @@ impl Engine {
                 continue;
             }
             let header = match parse_header(&bytes[at..], MESSAGE_MAX) {
-                Ok(Some(header)) if header.len > limit_of(header.tag) => {
+                Ok(Some(header)) if header.len > limit_of(header.tag, packet_max) => {
                     let error = FrameError::TooLong {
                         tag: header.tag,
                         len: header.len,
-                        limit: limit_of(header.tag),
+                        limit: limit_of(header.tag, packet_max),
                     };
                     self.client_fault(id, &error.to_string(), now, fx);
                     return bytes.len();
@@ -132,8 +133,7 @@ impl Engine {
         let total = header.total();
         let complete = there.len() >= total;
         if header.tag == tag::TERMINATE {
-            self.close(Conn::Client(id), fx);
-            self.drop_client(id, Outcome::ClientLost, now, fx);
+            self.client_leaves(id, now, fx);
             return Step::Stop;
         }
         let Some(client) = self.clients.get_mut(&id) else {
@@ -157,6 +157,11 @@ impl Engine {
                 });
             }
             return self.pass(id, None, header, there.len(), at, fx);
+        }
+        if header.tag == tag::QUERY && self.settings.disable_pqexec {
+            let says = "PQexec disallowed";
+            self.dismiss(id, "0A000", says, Outcome::Refused, now, fx);
+            return Step::Stop;
         }
         if header.tag == tag::PARSE
             && complete
@@ -449,6 +454,7 @@ impl Engine {
             return;
         };
         if let Some(link) = &mut server.link {
+            link.asked_at = now;
             if link.tx.is_none() {
                 // Session mode, or pinned: the server is there already, so nobody waits.
                 pool.meter.arrivals += 1;

@@ -12,7 +12,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use weir_model::{ClientId, Instant, Outcome, Pin, PoolId, PoolMode, ServerId};
+use weir_model::{ClientId, ErrorStyle, Instant, Outcome, Pin, PoolId, PoolMode, ServerId};
 use weir_wire::frame::{HEADER_LEN, Header};
 use weir_wire::frontend::{self, TargetKind, tag};
 use weir_wire::sql::DeallocateTarget;
@@ -48,6 +48,14 @@ impl Engine {
         };
         if parse.name.is_empty() || !follows(&self.pools, pool_id) {
             return false;
+        }
+        if self.settings.errors == ErrorStyle::PgBouncer
+            && client
+                .extended
+                .as_ref()
+                .is_some_and(|e| e.named.contains_key(parse.name))
+        {
+            return false; // It is refused where every other Parse is read.
         }
         let after_name = &body[parse.name.len() + 1..];
         let meaning = self.sessions.meaning(&client.session);
@@ -181,6 +189,14 @@ impl Engine {
             self.dismiss(id, "53400", &says, Outcome::ClientLost, now, fx);
             return Step::Stop;
         }
+        if self.settings.errors == ErrorStyle::PgBouncer
+            && client.extended().named.contains_key(parse.name)
+        {
+            let name = String::from_utf8_lossy(parse.name);
+            let says = format!("prepared statement '{name}' was already prepared");
+            self.dismiss(id, "42P05", &says, Outcome::ClientLost, now, fx);
+            return Step::Stop;
+        }
         let types_at = parse.sql.len() + 1;
         let meaning = self.sessions.meaning(&client.session);
         let body_after = &body[after_name..];
@@ -265,6 +281,14 @@ impl Engine {
             // Passed as it is, or made with SQL PREPARE, or PostgreSQL will say that there is none.
             let extended = client.extended();
             let info = extended.passed.get(head.statement).cloned();
+            if info.is_none() && self.refuses_unknown(server_id) {
+                self.unknown_statement(id, now, fx);
+                return Step::Stop;
+            }
+            let Some(client) = self.clients.get_mut(&id) else {
+                return Step::Stop;
+            };
+            let extended = client.extended();
             extended.bind(head.portal, info.unwrap_or_default());
             self.owe(id, server_id, Owed::Bind { statement: None }, None, now, fx);
             return self.pass(id, Some(server_id), header, there.len(), at, fx);
@@ -335,6 +359,17 @@ impl Engine {
                 self.settle_fakes(server_id, fx);
             }
             None => {
+                let unknown = target.kind == TargetKind::Statement
+                    && !target.name.is_empty()
+                    && self
+                        .clients
+                        .get(&id)
+                        .and_then(|c| c.extended.as_ref())
+                        .is_none_or(|e| !e.passed.contains_key(target.name));
+                if unknown && describe && self.refuses_unknown(server_id) {
+                    self.unknown_statement(id, now, fx);
+                    return;
+                }
                 if target.kind == TargetKind::Statement && target.name.is_empty() {
                     if describe {
                         self.bring_unnamed(id, server_id, now, fx);
@@ -385,6 +420,21 @@ impl Engine {
         named.remove(name.as_bytes());
         server.prepared.clear();
         Some("DEALLOCATE ALL".to_owned())
+    }
+
+    /// PgBouncer takes the names of statements for its own: one that it doesn't know ends the
+    /// connection. We leave that to PostgreSQL, unless we are to be PgBouncer.
+    fn refuses_unknown(&self, server_id: ServerId) -> bool {
+        self.settings.errors == ErrorStyle::PgBouncer
+            && self
+                .servers
+                .get(&server_id)
+                .is_some_and(|s| follows(&self.pools, s.pool))
+    }
+
+    fn unknown_statement(&mut self, id: ClientId, now: Instant, fx: &mut Effects) {
+        let says = "prepared statement did not exist";
+        self.dismiss(id, "26000", says, Outcome::ClientLost, now, fx);
     }
 
     /// The message whose reply is owed next changes what a name of the client's stands for.

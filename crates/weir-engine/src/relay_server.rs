@@ -170,6 +170,7 @@ impl Engine {
                 server.params = std::sync::Arc::clone(&params);
                 match client {
                     Some(client) if !own => {
+                        self.follow_report(id, client, status.name, status.value);
                         if let Some(client) = self.clients.get_mut(&client) {
                             client.params = params;
                         }
@@ -205,6 +206,10 @@ impl Engine {
             }
             tag::ERROR_RESPONSE => {
                 Ok(self.server_error(id, body, complete, client, range, now, fx))
+            }
+            tag::DATA_ROW if own && server.state == State::Lookup => {
+                self.lookup_row(id, complete.then_some(body));
+                Ok(Fate::Swallow)
             }
             _ if own => Ok(Fate::Swallow),
             _ if client.is_none() => unexpected("it was idle"),
@@ -647,8 +652,13 @@ impl Engine {
         let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
+        if server.state == State::Lookup && !server.owed.is_empty() {
+            return; // Only its session was cleaned.
+        }
         let error = server.own_error.take();
         match server.state {
+            State::Check => self.check_over(id, error, now, fx),
+            State::Lookup => self.lookup_over(id, error, now, fx),
             State::Reset => match error {
                 None if server.tx == TxStatus::Idle => self.give_back(id, now, fx),
                 None => self.close_server(id, "reset query left a transaction open", now, fx),
@@ -669,7 +679,7 @@ impl Engine {
                     if let Some(client) = self.clients.get_mut(&client_id) {
                         client.server = None;
                     }
-                    self.dismiss(client_id, &sqlstate, &message, Outcome::Refused, now, fx);
+                    self.dismiss_quoting(client_id, &sqlstate, &message, Outcome::Refused, now, fx);
                     self.close_server(id, "replay of settings failed", now, fx);
                     return;
                 }

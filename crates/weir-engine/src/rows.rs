@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::{
-    ClientCounts, ClientRow, ClientState, Instant, PoolId, PoolSample, Sample, ServerCounts,
-    ServerRow, Snapshot, WorkerSample,
+    ClientCounts, ClientRow, ClientState, DatabaseRow, Instant, PoolId, PoolRow, PoolSample,
+    Sample, ServerCounts, ServerRow, Snapshot, UserRow, WorkerSample,
 };
 
 use crate::engine::Engine;
@@ -68,8 +68,8 @@ impl Engine {
             match server.state {
                 State::Login => servers.login += 1,
                 State::Idle => servers.idle += 1,
-                State::Active => servers.active += 1,
-                State::Replay | State::Reset => servers.tested += 1,
+                State::Active | State::Lookup => servers.active += 1,
+                State::Replay | State::Reset | State::Check => servers.tested += 1,
             }
             let Some(client) = server.client().and_then(|c| self.clients.get(&c)) else {
                 continue;
@@ -106,6 +106,7 @@ impl Engine {
             .clients
             .saturating_sub(clients.active + clients.idle_in_transaction + pool.waiters);
         let meter = std::mem::take(&mut pool.meter);
+        pool.totals = meter.added_to(pool.totals);
         PoolSample {
             pool: id,
             key: pool.key.clone(),
@@ -131,7 +132,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn rows(&self, request: u64) -> Snapshot {
+    pub(crate) fn rows(&self, request: u64, now: Instant) -> Snapshot {
         let mut ids: Vec<_> = self.clients.keys().copied().collect();
         ids.sort_unstable();
         let clients = ids
@@ -171,8 +172,81 @@ impl Engine {
             request,
             clients,
             servers: self.server_rows(),
-            ..Snapshot::default()
+            pools: self.pool_rows(now),
+            databases: self
+                .databases
+                .iter()
+                .map(|(name, database)| DatabaseRow {
+                    name: Arc::clone(name),
+                    auto: database.auto,
+                    paused: database.halted,
+                    disabled: database.disabled,
+                    servers: database.servers,
+                    clients: database.clients,
+                })
+                .collect(),
+            users: self
+                .users
+                .iter()
+                .map(|(name, user)| UserRow {
+                    name: Arc::clone(name),
+                    servers: user.servers,
+                    clients: user.clients,
+                })
+                .collect(),
+            paused: self.halted_all,
+            suspended: self.suspended.is_some(),
         }
+    }
+
+    /// Pools that are in use, or were of late.
+    fn pool_rows(&self, now: Instant) -> Vec<PoolRow> {
+        let mut rows = Vec::with_capacity(self.pools.len());
+        for (at, pool) in self.pools.iter().enumerate() {
+            if pool.asleep {
+                continue;
+            }
+            let mut servers = ServerCounts::default();
+            let mut clients = ClientCounts::default();
+            let mut cancels = 0;
+            for server in pool.servers.iter().filter_map(|id| self.servers.get(id)) {
+                match server.state.name() {
+                    weir_model::ServerState::Login => servers.login += 1,
+                    weir_model::ServerState::Idle => servers.idle += 1,
+                    weir_model::ServerState::Active => servers.active += 1,
+                    weir_model::ServerState::Tested => servers.tested += 1,
+                    weir_model::ServerState::Used => servers.used += 1,
+                }
+                let Some(client) = server.client().and_then(|id| self.clients.get(&id)) else {
+                    continue;
+                };
+                cancels += u32::from(client.cancelled.is_underway());
+                match self.client_state(client).0 {
+                    ClientState::Active => clients.active += 1,
+                    ClientState::IdleInTransaction => clients.idle_in_transaction += 1,
+                    ClientState::Idle | ClientState::Login | ClientState::Waiting => {}
+                }
+            }
+            clients.waiting = pool.waiters + pool.welcoming.len() as u32;
+            let busy = clients.active + clients.idle_in_transaction + pool.waiters;
+            clients.idle = pool.clients.saturating_sub(busy);
+            let waiting = pool
+                .oldest_wait_since(&self.clients)
+                .map_or(Duration::ZERO, |since| now.since(since));
+            rows.push(PoolRow {
+                pool: PoolId(at as u32),
+                key: pool.key.clone(),
+                mode: pool.settings.mode,
+                size: pool.size,
+                clients,
+                servers,
+                oldest_wait: waiting,
+                cancels,
+                totals: pool.meter.added_to(pool.totals),
+                paused: pool.paused || pool.halted,
+            });
+        }
+        rows
     }
 
     pub(crate) fn server_rows(&self) -> Vec<ServerRow> {

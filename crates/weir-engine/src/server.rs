@@ -8,15 +8,17 @@
 //! any ── failed ─▶ closed (and out of every table at once)
 //! ```
 //!
-//! `Replay` and `Reset` are both `tested` in SHOW SERVERS.
+//! `Idle ─▶ Check ─▶ Idle` where it idled for long, `Idle ─▶ Lookup ─▶ Idle` for a user that no list
+//! has. `Replay`, `Reset` and `Check` are all `tested` in SHOW SERVERS.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use weir_model::{ClientId, Fingerprint, Instant, PoolId, ServerState};
+use weir_model::{ClientId, Fingerprint, Instant, Place, PoolId, ServerState};
 use weir_wire::TxStatus;
 
 use crate::ids::IdMap;
+use crate::lookup::Lookup;
 use crate::measure::Link;
 use crate::server_login::ServerLogin;
 use crate::session_settings::{Params, Session};
@@ -33,8 +35,12 @@ pub(crate) enum State {
     Active,
     /// Linked, and made to look as its client needs it before the client may speak.
     Replay,
-    /// Not linked; cleaned of what its last client left.
+    /// Not linked; cleaned of what its last client left, or made ready for its first.
     Reset,
+    /// Not linked; asked whether it is still there.
+    Check,
+    /// Not linked; it looks a user up.
+    Lookup,
 }
 
 impl State {
@@ -43,7 +49,8 @@ impl State {
             Self::Login => ServerState::Login,
             Self::Idle => ServerState::Idle,
             Self::Active => ServerState::Active,
-            Self::Replay | Self::Reset => ServerState::Tested,
+            Self::Replay | Self::Reset | Self::Check => ServerState::Tested,
+            Self::Lookup => ServerState::Active,
         }
     }
 }
@@ -102,6 +109,14 @@ pub(crate) struct Server {
     pub(crate) login: Option<Box<ServerLogin>>,
     /// What TLS settled; `None`: there is none.
     pub(crate) tls: Option<Arc<Secured>>,
+    /// Where it is.
+    pub(crate) place: Place,
+    /// Somebody has had it.
+    pub(crate) used: bool,
+    /// It answered a check since it was last used, for somebody who waits for it.
+    pub(crate) checked: bool,
+    /// What it looks up.
+    pub(crate) lookup: Option<Box<Lookup>>,
     pub(crate) backend_pid: i32,
     /// What a cancel request must show.
     pub(crate) cancel_key: Box<[u8]>,

@@ -8,19 +8,24 @@
 
 use std::sync::Arc;
 
-use weir_model::{ConnectFailure, Event, Instant, PoolId, ServerId};
+use weir_model::{ConnectFailure, Event, Instant, Loudness, Place, PoolId, ServerId};
 use weir_wire::auth::md5;
 use weir_wire::auth::scram::{self, Binding, Secret};
 use weir_wire::backend::{self, Authentication, tag};
 use weir_wire::frame::{HEADER_LEN, parse_header};
 use weir_wire::{TxStatus, frontend, startup};
 
+use crate::directory::Entry;
 use crate::effect::{Conn, Effects};
 use crate::engine::Engine;
 use crate::ids::IdMap;
+use crate::pool::Pool;
 use crate::server::{Server, State};
 use crate::session_settings::{Params, Session};
 use crate::tls;
+
+/// Stands in what the driver says of a host name that it can't resolve.
+const NO_NAME: &str = "couldn't resolve";
 
 /// No message of a login is longer than this.
 const LOGIN_MAX: u32 = 64 * 1024;
@@ -46,7 +51,7 @@ struct Scram {
 }
 
 impl Engine {
-    pub(crate) fn new_server(&mut self, id: ServerId, pool: PoolId, now: Instant) {
+    pub(crate) fn new_server(&mut self, id: ServerId, pool: PoolId, place: Place, now: Instant) {
         let session = self.sessions.intern(Session::default());
         let params = self.params.intern(Params::default());
         self.servers.insert(
@@ -59,6 +64,10 @@ impl Engine {
                 expires: now,
                 login: Some(Box::default()),
                 tls: None,
+                place,
+                used: false,
+                checked: false,
+                lookup: None,
                 backend_pid: 0,
                 cancel_key: Box::default(),
                 params,
@@ -86,21 +95,33 @@ impl Engine {
     /// Whom this pool logs in as.
     fn server_user(&self, pool: PoolId) -> Option<Arc<str>> {
         let pool = self.pools.get(pool.0 as usize)?;
+        let settings = &pool.settings;
         Some(
-            pool.settings
-                .server
+            settings
                 .user
                 .clone()
+                .or_else(|| settings.server.user.clone())
                 .unwrap_or_else(|| Arc::clone(&pool.key.user)),
         )
     }
 
     fn server_password(&self, pool: PoolId, user: &str) -> Option<Arc<str>> {
         let pool = self.pools.get(pool.0 as usize)?;
-        match &pool.settings.server.password {
+        let settings = &pool.settings;
+        match settings
+            .password
+            .as_ref()
+            .or(settings.server.password.as_ref())
+        {
             Some(secret) => Some(Arc::clone(&secret.0)),
-            None => self.directory.password(user).cloned(),
+            None => self.entry_of(pool, user)?.password().cloned(),
         }
+    }
+
+    /// What is known of the user that a pool logs in as.
+    fn entry_of<'a>(&'a self, pool: &'a Pool, user: &str) -> Option<&'a Entry> {
+        let found = pool.found.as_ref().filter(|_| *pool.key.user == *user);
+        self.directory.get(user).or(found)
     }
 
     pub(crate) fn server_connected(&mut self, id: ServerId, fx: &mut Effects) {
@@ -128,15 +149,18 @@ impl Engine {
             .server_database
             .as_ref()
             .unwrap_or(&pool.key.database);
+        let own = [
+            ("user", &*user),
+            ("database", &**database),
+            ("application_name", "weir"),
+        ];
+        let asked = &pool.settings.startup;
+        let own = own
+            .into_iter()
+            .filter(|(name, _)| !asked.iter().any(|(n, _)| **n == **name));
+        let asked = asked.iter().map(|(name, value)| (&**name, &**value));
         fx.send_with(Conn::Server(id), |out| {
-            startup::put_startup(
-                out,
-                [
-                    ("user", &*user),
-                    ("database", &**database),
-                    ("application_name", "weir"),
-                ],
-            );
+            startup::put_startup(out, own.chain(asked));
         });
     }
 
@@ -156,6 +180,7 @@ impl Engine {
             return;
         }
         let pool = server.pool;
+        self.log_login_failure(id, pool, &failure, now, fx);
         if close {
             self.close(Conn::Server(id), fx);
         }
@@ -167,13 +192,47 @@ impl Engine {
         self.servers.remove(&id);
         if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
             pool.in_login = pool.in_login.saturating_sub(1);
+            if pool.servers.is_empty() {
+                pool.idle_since = Some(now);
+            }
         }
+        self.give_up_place(pool);
         self.login_failed(pool, failure, now, fx);
         if let Some(pool) = self.pools.get_mut(pool.0 as usize) {
             pool.in_login += 1; // `login_over` takes it back.
         }
         self.login_over(pool, now, fx);
+        self.place_freed(pool, now, fx);
+        self.dial_more(pool, now, fx);
         self.maybe_exit(fx);
+    }
+
+    /// Says why no server came of it, in PgBouncer's words.
+    fn log_login_failure(
+        &self,
+        id: ServerId,
+        pool: PoolId,
+        failure: &ConnectFailure,
+        now: Instant,
+        fx: &mut Effects,
+    ) {
+        let why = match failure {
+            ConnectFailure::Io(text) if text.contains(NO_NAME) => "server DNS lookup failed",
+            ConnectFailure::Io(_) => "connect failed",
+            ConnectFailure::Timeout => "connect timeout",
+            ConnectFailure::Refused { message, .. } => {
+                let says = format!("server login failed: FATAL {message}");
+                self.log_server(id, pool, Loudness::Warning, says, fx);
+                "login failed"
+            }
+            ConnectFailure::Tls(says) => {
+                let says = format!("TLS setup failed: {says}");
+                self.log_server(id, pool, Loudness::Warning, says, fx);
+                "server TLS failed"
+            }
+            ConnectFailure::Garbage(_) => "unexpected response from login",
+        };
+        self.log_server_end(id, why, now, fx);
     }
 
     pub(crate) fn server_login_gone(&mut self, id: ServerId, now: Instant, fx: &mut Effects) {
@@ -303,6 +362,11 @@ impl Engine {
     ) -> Result<(), ConnectFailure> {
         let user = self.server_user(pool).unwrap_or_default();
         let password = self.server_password(pool, &user);
+        let md5_only = self
+            .pools
+            .get(pool.0 as usize)
+            .and_then(|pool| self.entry_of(pool, &user))
+            .is_some_and(|entry| matches!(entry, Entry::Md5(_)));
         let refused = |message: String| ConnectFailure::Refused {
             sqlstate: "28P01".to_owned(),
             message,
@@ -345,7 +409,11 @@ impl Engine {
             Authentication::Md5 { salt } => {
                 let secret = match &password {
                     Some(password) => Some(md5::secret(password.as_bytes(), user.as_bytes())),
-                    None => self.directory.md5_secret(&user),
+                    None => self
+                        .pools
+                        .get(pool.0 as usize)
+                        .and_then(|pool| self.entry_of(pool, &user))
+                        .and_then(|entry| entry.md5_secret(&user)),
                 };
                 let secret = secret.ok_or_else(|| {
                     refused(format!(
@@ -368,6 +436,11 @@ impl Engine {
                     Some(password) => Secret::Password(password.as_bytes().to_vec()),
                     None => match self.directory.keys.get(&user) {
                         Some(keys) => Secret::Keys(keys.clone()),
+                        None if md5_only => {
+                            return Err(refused(
+                                "cannot do SCRAM authentication: wrong password type".to_owned(),
+                            ));
+                        }
                         None => {
                             return Err(refused(format!(
                                 "no password for user \"{user}\" towards the server"
@@ -468,6 +541,7 @@ impl Engine {
         pool.welcome = Some(params);
         pool.last_failure = None;
         pool.down_since = None;
+        pool.places_failed = 0;
         pool.retry_at = now;
         pool.meter.server_logins += 1;
         fx.events.push(Event::ServerReady {
@@ -476,9 +550,13 @@ impl Engine {
             backend_pid,
             took,
         });
+        let first = pool.settings.connect_query.clone();
         self.login_over(pool_id, now, fx);
         // Given back first: those who come in in session mode take it.
-        self.give_back(id, now, fx);
+        match first {
+            Some(sql) if !sql.is_empty() => self.own_query(id, State::Reset, &sql, now, fx),
+            Some(_) | None => self.give_back(id, now, fx),
+        }
         self.welcome_all(pool_id, now, fx);
         self.dial_more(pool_id, now, fx);
     }

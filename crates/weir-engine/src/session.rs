@@ -403,6 +403,43 @@ impl Engine {
         client.params = Arc::clone(&server.params);
     }
 
+    /// Where nothing else is followed, what the server reports of a few parameters is, as PgBouncer
+    /// does: the client finds them so on its next server. A rollback is reported like any change.
+    pub(crate) fn follow_report(
+        &mut self,
+        server_id: ServerId,
+        id: ClientId,
+        name: &[u8],
+        value: &[u8],
+    ) {
+        let (Some(client), Some(server)) =
+            (self.clients.get_mut(&id), self.servers.get_mut(&server_id))
+        else {
+            return;
+        };
+        let follows = self.pools.get(server.pool.0 as usize).is_some_and(|p| {
+            p.settings.session_state == SessionState::Ignore && p.settings.mode != PoolMode::Session
+        });
+        let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
+            return;
+        };
+        let name = name.to_ascii_lowercase();
+        let extra = &self.settings.track_extra_parameters;
+        if !follows
+            || !crate::login::FOLLOWED.contains(&name.as_str())
+                && !extra.iter().any(|n| n.eq_ignore_ascii_case(&name))
+        {
+            return;
+        }
+        let name: Arc<str> = name.into();
+        let value = Value::Text(value.into());
+        for session in [&mut server.session, &mut client.session] {
+            let mut changed = (**session).clone();
+            changed.set(Arc::clone(&name), value.clone());
+            *session = self.sessions.intern(changed);
+        }
+    }
+
     /// A fingerprint's text goes to control when it is first seen.
     pub(crate) fn see(&mut self, info: &crate::statement::Info, sql: &[u8], fx: &mut Effects) {
         let Fingerprint(hash) = info.fingerprint;

@@ -20,6 +20,10 @@ pub(crate) enum Timer {
     Wait(PoolId),
     /// A back-off is over.
     Retry(PoolId),
+    /// The oldest waiter of a pool may have waited long enough for the reserve.
+    Reserve(PoolId),
+    /// SUSPEND has taken too long.
+    Suspend,
     /// Draining has taken too long.
     Shutdown,
 }

@@ -14,9 +14,7 @@
 
 use std::sync::Arc;
 
-use weir_model::{
-    ClientId, ConnectFailure, Event, Instant, Outcome, PoolId, ServerId, TlsSettings,
-};
+use weir_model::{ClientId, ConnectFailure, Event, Instant, Outcome, ServerId, TlsSettings};
 use weir_wire::startup;
 
 use crate::client::Phase;
@@ -142,7 +140,6 @@ impl Engine {
                 let Some(server) = self.servers.get_mut(&id) else {
                     return;
                 };
-                let pool = server.pool;
                 let Some(login) = &mut server.login else {
                     return;
                 };
@@ -152,7 +149,7 @@ impl Engine {
                 login.tls = Step::Over;
                 let alpn = secured.alpn;
                 server.tls = Some(secured);
-                let direct = self.tls_of(pool).is_some_and(|tls| tls.direct);
+                let direct = self.tls_of(id).is_some_and(|tls| tls.direct);
                 if direct && !alpn {
                     let says = "direct TLS was answered without the ALPN name \"postgresql\"; \
                                 PostgreSQL 17 and later have it"
@@ -187,7 +184,7 @@ impl Engine {
                     return;
                 };
                 if server.state == State::Login {
-                    let place = self.place_of(server.pool);
+                    let place = format!("{}:{}", server.place.host, server.place.port);
                     let failure = ConnectFailure::Tls(format!("TLS with {place}: {says}"));
                     self.server_login_failed(id, failure, true, now, fx);
                 } else {
@@ -198,28 +195,16 @@ impl Engine {
         }
     }
 
-    fn place_of(&self, pool: PoolId) -> String {
-        self.pools
-            .get(pool.0 as usize)
-            .map_or_else(String::new, |pool| {
-                let server = &pool.settings.server;
-                format!("{}:{}", server.host, server.port)
-            })
-    }
-
-    /// TLS towards a pool's server, where there is to be any.
-    fn tls_of(&self, pool: PoolId) -> Option<Arc<TlsSettings>> {
-        let server = &self.pools.get(pool.0 as usize)?.settings.server;
-        (!server.tls.is_off() && !is_local(&server.host)).then(|| Arc::clone(&server.tls))
+    /// TLS towards a server, where there is to be any.
+    fn tls_of(&self, id: ServerId) -> Option<Arc<TlsSettings>> {
+        let server = self.servers.get(&id)?;
+        let tls = &self.pools.get(server.pool.0 as usize)?.settings.server.tls;
+        (!tls.is_off() && !is_local(&server.place.host)).then(|| Arc::clone(tls))
     }
 
     /// A server was reached: asks for TLS, or begins it. False: there is to be none.
     pub(crate) fn ask_tls(&mut self, id: ServerId, fx: &mut Effects) -> bool {
-        let Some(server) = self.servers.get_mut(&id) else {
-            return false;
-        };
-        let pool = server.pool;
-        let Some(tls) = self.tls_of(pool) else {
+        let Some(tls) = self.tls_of(id) else {
             return false;
         };
         if tls.direct {
@@ -238,16 +223,12 @@ impl Engine {
     }
 
     fn shake_hands(&mut self, id: ServerId, tls: Arc<TlsSettings>, fx: &mut Effects) {
-        let Some(pool) = self
-            .servers
-            .get(&id)
-            .and_then(|s| self.pools.get(s.pool.0 as usize))
-        else {
+        let Some(host) = self.servers.get(&id).map(|s| Arc::clone(&s.place.host)) else {
             return;
         };
         fx.list.push(Effect::StartTls {
             conn: Conn::Server(id),
-            with: Some((Arc::clone(&pool.settings.server.host), tls)),
+            with: Some((host, tls)),
         });
         self.tls_step(id, Step::Shaking);
     }
@@ -259,13 +240,10 @@ impl Engine {
         bytes: &[u8],
         fx: &mut Effects,
     ) -> Result<usize, ConnectFailure> {
-        let Some(pool) = self.servers.get(&id).map(|s| s.pool) else {
+        let (Some(server), Some(tls)) = (self.servers.get(&id), self.tls_of(id)) else {
             return Ok(bytes.len());
         };
-        let Some(tls) = self.tls_of(pool) else {
-            return Ok(bytes.len());
-        };
-        let place = self.place_of(pool);
+        let place = format!("{}:{}", server.place.host, server.place.port);
         match bytes {
             [b'S'] => {
                 self.shake_hands(id, tls, fx);
@@ -301,27 +279,19 @@ impl Engine {
     /// The TLS settings that a cancel request for this server needs: those of the connection that
     /// it is about.
     pub(crate) fn cancel_tls(&self, id: ServerId) -> Option<Arc<TlsSettings>> {
-        let server = self.servers.get(&id)?;
-        server.tls.as_ref()?;
-        self.tls_of(server.pool)
+        self.servers.get(&id)?.tls.as_ref()?;
+        self.tls_of(id)
     }
 
-    /// What a client whose certificate is its proof is told, if it isn't let in.
-    pub(crate) fn refuses_certificate(&self, id: ClientId, user: &str) -> Option<String> {
+    /// What a client is told whose certificate isn't proof enough.
+    pub(crate) fn certificate_says(&self, id: ClientId, user: &str) -> String {
         let secured = self.clients.get(&id).and_then(|c| c.tls.as_ref());
-        match secured.and_then(|s| s.certificate.as_deref()) {
-            Some(name) if name == user => None,
-            Some(name) => Some(format!(
-                "certificate authentication failed for user \"{user}\": the certificate is for \
-                 \"{name}\""
-            )),
-            None if secured.is_none() => Some(format!(
-                "certificate authentication failed for user \"{user}\": the connection has no TLS"
-            )),
-            None => Some(format!(
-                "certificate authentication failed for user \"{user}\": no certificate was shown"
-            )),
-        }
+        let why = match secured.map(|s| s.certificate.as_deref()) {
+            None => "the connection has no TLS".to_owned(),
+            Some(None) => "no certificate was shown".to_owned(),
+            Some(Some(name)) => format!("the certificate is for \"{name}\""),
+        };
+        format!("certificate authentication failed for user \"{user}\": {why}")
     }
 }
 

@@ -36,7 +36,7 @@ fn the_client_that_waited_longest_gets_the_next_free_server() {
     assert_eq!(s.hears(cy), "");
     assert_eq!(
         s.shows(),
-        "C-1 idle - \nC-2 idleintransaction S-1 \nC-3 waiting - \n"
+        "C-1 idle - \nC-3 idleintransaction S-2 \nC-4 waiting - \n"
     );
     let sample = s.engine.sample(s.now);
     assert_eq!(sample.pools[0].oldest_wait, ms(10));

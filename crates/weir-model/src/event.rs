@@ -248,6 +248,27 @@ pub struct UserRow {
     pub clients: u32,
 }
 
+/// What a pool counted since it was born.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolTotals {
+    /// A client got a server.
+    pub assignments: u64,
+    /// Transactions that ended with their server given back.
+    pub transactions: u64,
+    /// Statements of those.
+    pub queries: u64,
+    /// Bytes from clients.
+    pub bytes_in: u64,
+    /// Bytes from servers.
+    pub bytes_out: u64,
+    /// Time that servers were held in transactions, by what for.
+    pub held: HoldTime,
+    /// Time that clients waited.
+    pub wait: Duration,
+    /// Clients that logged in.
+    pub client_logins: u64,
+}
+
 /// A row of SHOW POOLS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolRow {
@@ -268,6 +289,8 @@ pub struct PoolRow {
     pub oldest_wait: Duration,
     /// Clients whose query is being cancelled.
     pub cancels: u32,
+    /// Counts since it was born.
+    pub totals: PoolTotals,
     /// Paused.
     pub paused: bool,
 }

@@ -23,7 +23,8 @@ mod units;
 pub use cause::{Cause, CauseFinding, Evidence, Level, Remedy, RuledOut, Severity, UnknownName};
 pub use event::{
     ClientRow, ClientState, ConnectFailure, DatabaseRow, Event, Logged, Loudness, Outcome, Pin,
-    PoolRow, ServerRow, ServerState, Snapshot, Speaker, StatementSeen, Transaction, UserRow,
+    PoolRow, PoolTotals, ServerRow, ServerState, Snapshot, Speaker, StatementSeen, Transaction,
+    UserRow,
 };
 pub use histogram::{BUCKETS, Histogram};
 pub use id::{ClientId, Fingerprint, PoolId, PoolKey, ServerId, UserTag};
@@ -32,9 +33,10 @@ pub use sample::{
     ClientCounts, HoldTime, PoolSample, Sample, ServerCounts, StatementSample, WorkerSample,
 };
 pub use settings::{
-    AuthMethod, AuthQuery, Hba, HbaFault, HbaRule, HbaTransport, IdentMaps, LoadBalance,
-    LogSettings, Peer, Place, PoolMode, PoolSettings, PoolSize, PoolerSettings, Secret,
-    ServerCheck, ServerSettings, SessionState, TlsMode, TlsSettings, TlsVersion, UserSettings,
+    AuthMethod, AuthQuery, ErrorStyle, Hba, HbaFault, HbaRule, HbaTransport, IdentMaps,
+    LoadBalance, LogSettings, Peer, Place, PoolMode, PoolSettings, PoolSize, PoolerSettings,
+    Secret, ServerCheck, ServerSettings, SessionState, TlsMode, TlsSettings, TlsVersion,
+    UserSettings,
 };
 pub use time::{ClockMap, Instant, Wall};
 pub use units::{ByteSize, HumanDuration, UnitError};

@@ -1,5 +1,6 @@
 //! The worker's lines to the control plane: rings up, a bounded channel down.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -128,21 +129,40 @@ impl Orders {
     }
 }
 
+/// Sees every event before any byte that belongs to it is sent, and gives back what the ring shall
+/// have. Called on the worker's thread: it must not wait.
+pub struct EventTap(Box<dyn FnMut(Event) -> Option<Event> + Send>);
+
+impl EventTap {
+    /// A tap that does this.
+    pub fn new(take: impl FnMut(Event) -> Option<Event> + Send + 'static) -> Self {
+        Self(Box::new(take))
+    }
+}
+
+impl fmt::Debug for EventTap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventTap(…)")
+    }
+}
+
 /// The worker's end of the rings. What doesn't fit is lost and counted.
 pub(crate) struct Reporter {
     samples: Producer<Sample>,
     events: Producer<Event>,
+    tap: Option<EventTap>,
     lost: u64,
 }
 
 impl Reporter {
     /// Both rings.
-    pub(crate) fn rings() -> (Self, Consumer<Sample>, Consumer<Event>) {
+    pub(crate) fn rings(tap: Option<EventTap>) -> (Self, Consumer<Sample>, Consumer<Event>) {
         let (sample_writer, samples) = RingBuffer::new(SAMPLES_MAX);
         let (event_writer, events) = RingBuffer::new(EVENTS_MAX);
         let reporter = Self {
             samples: sample_writer,
             events: event_writer,
+            tap,
             lost: 0,
         };
         (reporter, samples, events)
@@ -150,6 +170,13 @@ impl Reporter {
 
     /// Reports an event.
     pub(crate) fn event(&mut self, event: Event) {
+        let event = match &mut self.tap {
+            None => event,
+            Some(tap) => match (tap.0)(event) {
+                Some(event) => event,
+                None => return,
+            },
+        };
         // Once nobody reads, the ring needn't hold what nobody will see.
         if self.events.is_abandoned() || self.events.push(event).is_err() {
             self.lost = self.lost.saturating_add(1);
@@ -171,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_full_ring_loses_and_counts_and_an_abandoned_one_too() {
-        let (mut reporter, samples, events) = Reporter::rings();
+        let (mut reporter, samples, events) = Reporter::rings(None);
         for _ in 0..EVENTS_MAX + 5 {
             reporter.event(Event::Draining);
         }

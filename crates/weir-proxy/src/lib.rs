@@ -26,7 +26,7 @@ mod settings;
 mod sys;
 mod tls;
 
-pub use channel::{OrderNotSent, OrderSender};
+pub use channel::{EventTap, OrderNotSent, OrderSender};
 pub use clock::Clock;
 pub use proxy::{Proxy, ProxyHandle, StartError, Worker, WorkerPanicked};
 pub use settings::{IoChoice, ListenAddr, ListenAddrFault, ProxySettings};

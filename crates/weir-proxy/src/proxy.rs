@@ -9,7 +9,7 @@ use rtrb::Consumer;
 use weir_engine::{Engine, SettingsFault};
 use weir_model::{Event, Sample};
 
-use crate::channel::{OrderSender, Orders, Reporter};
+use crate::channel::{EventTap, OrderSender, Orders, Reporter};
 use crate::clock::Clock;
 use crate::listen;
 use crate::settings::{ListenAddr, ProxySettings};
@@ -123,6 +123,14 @@ impl ProxyHandle {
 impl Proxy {
     /// Binds (here, in the caller), spawns the worker, and returns while it serves.
     pub fn start(settings: ProxySettings) -> Result<ProxyHandle, StartError> {
+        Self::start_with(settings, None)
+    }
+
+    /// The same with a tap on the events.
+    pub fn start_with(
+        settings: ProxySettings,
+        tap: Option<EventTap>,
+    ) -> Result<ProxyHandle, StartError> {
         let setup = |what| move |source| StartError::Setup { what, source };
         if settings.listen.is_empty() {
             return Err(StartError::NoAddress);
@@ -131,6 +139,8 @@ impl Proxy {
         let tls =
             TlsContexts::load(&settings.pooler, Clock::unix_seconds()).map_err(StartError::Tls)?;
         let warnings = tls.warnings.clone();
+        let cancel_wait_timeout = settings.pooler.cancel_wait_timeout;
+        let names_peers = sys::peers::names_peers(&settings.pooler);
         let engine = Engine::new(settings.pooler, settings.seed, clock.now())
             .map_err(StartError::Settings)?;
         let listeners = listen::bind_all(&settings.listen)?;
@@ -141,7 +151,7 @@ impl Proxy {
         let waker = Waker::new(poll.registry(), sys::worker::WAKE)
             .map(Arc::new)
             .map_err(setup("create a waker"))?;
-        let (reporter, samples, events) = Reporter::rings();
+        let (reporter, samples, events) = Reporter::rings(tap);
         let (sender, orders) = Orders::channel(Arc::clone(&waker));
         let worker = sys::worker::Worker::new(sys::worker::Parts {
             poll,
@@ -153,6 +163,8 @@ impl Proxy {
             orders,
             tls: Arc::new(tls),
             ring: driver.driver == sys::Driver::Uring,
+            cancel_wait_timeout,
+            names_peers,
         })
         .map_err(setup("watch the listening sockets"))?;
         let thread = std::thread::Builder::new()

@@ -34,6 +34,26 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Pool, watch, regulate, report.
     Run(Box<RunArgs>),
+    /// PgBouncer's own command line, signals, log and exit codes: `weir pgbouncer [OPTION]... FILE`.
+    /// So does a link named `pgbouncer` to this program.
+    #[command(name = "pgbouncer", disable_help_flag = true)]
+    PgBouncer {
+        /// As PgBouncer has them; --help lists them.
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "OPTION|FILE"
+        )]
+        arguments: Vec<String>,
+    },
+    /// What becomes of each line of a pgbouncer.ini, and the weir.toml that says the same.
+    Import {
+        /// pgbouncer.ini
+        file: PathBuf,
+        /// Write weir.toml there instead of to standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Replay the founding incident on a private PostgreSQL, with real traffic; ends with the report.
     Demo(DemoArgs),
     /// Incidents: list, show, declare, and all that people do with one until it is closed.
@@ -56,9 +76,9 @@ pub(crate) enum Command {
 }
 
 /// `weir run`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RunArgs {
-    /// weir.toml. Without it, --upstream says where PostgreSQL is.
+    /// weir.toml or pgbouncer.ini. Without it, --upstream says where PostgreSQL is.
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// Where PostgreSQL is: postgres://user:password@host:port/database. User and password, if

@@ -35,3 +35,8 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
         .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
         .collect()
 }
+
+/// Civil time now, for the lines of a log.
+pub(crate) fn wall() -> Wall {
+    zero().1
+}

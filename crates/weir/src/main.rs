@@ -9,6 +9,7 @@ mod demo;
 mod incident;
 mod journal;
 mod outside;
+mod pgbouncer;
 mod report_import;
 mod report_lint;
 mod report_new;
@@ -42,9 +43,14 @@ fn main() -> ExitCode {
     // Before any HTTP client is made: each asks for it, also for http://. Fails only where it is set
     // already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    if let Some(ended) = pgbouncer::by_name() {
+        return ended;
+    }
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::PgBouncer { arguments } => return pgbouncer::main("pgbouncer", &arguments),
+        Command::Import { file, out } => pgbouncer::import(&file, out.as_deref()),
         Command::Demo(args) => demo::demo(&args),
         Command::Incident(command) => incident::incident(command),
         Command::Silence(command) => outside::silence(command),

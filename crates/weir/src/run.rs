@@ -12,21 +12,29 @@ use anyhow::{Context as _, anyhow};
 use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use weir_api::console::{Console, Keeper};
 use weir_api::deliveries::{self, Switchboard};
 use weir_api::{ApiSettings, ServeFault, console};
 use weir_control::core::{Core, CoreSettings};
-use weir_control::handle::{Answer, Ask, ConsoleQuery, ControlHandle};
+use weir_control::handle::ControlHandle;
 use weir_control::notify::Speaker;
 use weir_control::plane;
 use weir_control::record::store::{Store, StoreHealth};
 use weir_control::sense::view::ServerView;
 use weir_control::sense::watch as sense;
-use weir_model::{ClockMap, Order, PoolKey, PoolSettings, PoolSize, Secret, ServerSettings, Wall};
-use weir_proxy::{ListenAddr, OrderSender, Proxy, ProxySettings, Worker};
+use weir_model::{
+    ClockMap, Event, Order, OrderRefused, PoolKey, PoolSettings, PoolSize, Secret, ServerSettings,
+    Wall,
+};
+use weir_proxy::{EventTap, ListenAddr, OrderSender, Proxy, ProxySettings, Worker};
 
 use crate::Failed;
 use crate::cli::RunArgs;
+use crate::config::keeper::TomlKeeper;
 use crate::config::{self, Config};
+use crate::pgbouncer::log::{self, Log};
+use crate::pgbouncer::signals::Signals;
 use crate::wiring::Wire;
 
 /// After a panic the control plane rests this long before it is started again.
@@ -34,6 +42,11 @@ const CONTROL_REST: Duration = Duration::from_secs(1);
 
 /// `weir config check FILE`.
 pub(crate) fn check(file: &Path) -> Result<(), Failed> {
+    if let Ok(text) = std::fs::read_to_string(file)
+        && config::looks_like_ini(&text)
+    {
+        return crate::pgbouncer::check(file);
+    }
     let config = read_file(file, &crate::clock::environment())?;
     crate::say(&format!(
         "{}: ok: {} pool section(s), {} server section(s)",
@@ -44,11 +57,57 @@ pub(crate) fn check(file: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Whose configuration is served, and what that changes about the process.
+pub(crate) struct Face {
+    /// Who answers SET, RELOAD and SHOW CONFIG.
+    pub(crate) keeper: Arc<dyn Keeper>,
+    /// Where the data plane's lines for the log go; `None`: they aren't made.
+    pub(crate) log: Option<Log>,
+    /// Which signals mean what.
+    pub(crate) manner: Manner,
+    /// Called once everything is bound.
+    pub(crate) ready: Box<dyn FnOnce(&[ListenAddr]) -> Result<(), String>>,
+}
+
+/// What signals mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// SIGTERM and SIGINT drain, SIGHUP reloads.
+    Weir,
+    /// As in PgBouncer.
+    PgBouncer,
+}
+
 /// `weir run`.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
     let environment = crate::clock::environment();
+    if let Some(file) = &args.file
+        && let Ok(text) = std::fs::read_to_string(file)
+        && config::looks_like_ini(&text)
+    {
+        return crate::pgbouncer::run_file(file, args, &environment);
+    }
     let config = configure(args, &environment)?;
     start_log(&config, &environment);
+    let again = {
+        let (args, environment) = (args.clone(), environment.clone());
+        move || configure(&args, &environment)
+    };
+    let face = Face {
+        keeper: Arc::new(TomlKeeper::new(&config, Box::new(again))),
+        log: None,
+        manner: Manner::Weir,
+        ready: Box::new(|_| Ok(())),
+    };
+    serve(config, face, environment)
+}
+
+/// Serves a configuration until it is told to end.
+pub(crate) fn serve(
+    config: Config,
+    face: Face,
+    environment: BTreeMap<String, String>,
+) -> Result<(), Failed> {
     let listen = config
         .listen
         .iter()
@@ -69,17 +128,30 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
     let board = switchboard(&config, api, &environment)?;
 
     let (clock_zero, wall_zero) = crate::clock::zero();
-    let proxy = Proxy::start(ProxySettings {
+    let (mut tap, console_events) = console::tap();
+    let log = face.log.clone();
+    let tap = EventTap::new(move |event| {
+        if let Some(log) = &log {
+            log::hear(log, &event);
+        }
+        tap.take(event)
+    });
+    let settings = ProxySettings {
         listen,
         pooler: config.pooler.clone(),
         seed: crate::clock::seed(),
         clock_zero,
         io: config.io.parse().map_err(Failed::Usage)?,
         workers: 1,
-    })
-    .map_err(|fault| Failed::Failed(anyhow!(fault)))?;
+    };
+    let proxy =
+        Proxy::start_with(settings, Some(tap)).map_err(|fault| Failed::Failed(anyhow!(fault)))?;
     for warning in &proxy.warnings {
         tracing::warn!("{warning}");
+    }
+    if let Err(says) = (face.ready)(&proxy.local) {
+        proxy.stop();
+        return Err(Failed::Failed(anyhow!(says)));
     }
     let io = format!("{} ({})", proxy.driver.driver, proxy.driver.because);
     let local: Vec<String> = proxy.local.iter().map(ToString::to_string).collect();
@@ -105,6 +177,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
         api,
         board,
         environment,
+        keeper: face.keeper,
+        manner: face.manner,
+        console_events,
     };
     let ended = runtime.block_on(control(started, wire, proxy.orders, proxy.worker));
     runtime.shutdown_timeout(Duration::from_secs(2));
@@ -120,6 +195,9 @@ struct Started {
     api: Option<SocketAddr>,
     board: Option<Arc<Switchboard>>,
     environment: BTreeMap<String, String>,
+    keeper: Arc<dyn Keeper>,
+    manner: Manner,
+    console_events: mpsc::Receiver<Event>,
 }
 
 async fn control(
@@ -136,9 +214,11 @@ async fn control(
         api,
         board,
         environment,
+        keeper,
+        manner,
+        console_events,
     } = started;
     let (stop, stopped) = watch::channel(false);
-    let drained = tokio::spawn(drain_on_signal(orders.clone()));
     let clock = ClockMap {
         instant: weir_model::Instant::ZERO,
         wall: wall_zero,
@@ -161,7 +241,14 @@ async fn control(
     let mut first = Vec::new();
     core.restore(store.load(), &mut first);
     core.restore_outside(&store.kept());
-    let (mut ends, handle, consoles) = plane::channels(core.publish(), views);
+    let (mut ends, handle) = plane::channels(core.publish(), views);
+
+    // The console before anything that may take long: it is what people watch the start with.
+    let console = open_console(&handle, keeper, console_events, &orders);
+    let drained = match manner {
+        Manner::Weir => tokio::spawn(drain_on_signal(orders.clone(), console.clone())),
+        Manner::PgBouncer => obey_signals(&orders, &console)?,
+    };
 
     // The API's port before the first sample, so that a taken port is known at once. Pooling
     // goes on without it: the data plane is sacred, the rim isn't.
@@ -180,7 +267,6 @@ async fn control(
         config.pooler.pools.clone(),
         watches,
     ));
-    tokio::spawn(answer_consoles(handle.clone(), consoles));
     deliver(board, handle.clone(), stopped.clone());
 
     let control = tokio::spawn(async move {
@@ -238,11 +324,12 @@ async fn with_fault(life: impl Future<Output = ()>, after: Option<Duration>) {
     }
 }
 
-/// SIGTERM or SIGINT: drain. A second one: stop at once.
-async fn drain_on_signal(orders: OrderSender) {
-    let (Ok(mut term), Ok(mut interrupt)) = (
+/// SIGTERM or SIGINT: drain. A second one: stop at once. SIGHUP: read the configuration again.
+async fn drain_on_signal(orders: OrderSender, console: Console) {
+    let (Ok(mut term), Ok(mut interrupt), Ok(mut hangup)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
     ) else {
         tracing::error!("Couldn't listen for signals; stop Weir with SIGKILL.");
         return;
@@ -252,6 +339,12 @@ async fn drain_on_signal(orders: OrderSender) {
         tokio::select! {
             Some(()) = term.recv() => {}
             Some(()) = interrupt.recv() => {}
+            Some(()) = hangup.recv() => {
+                if console.reload().await.is_ok() {
+                    tracing::info!("The configuration was read again and holds.");
+                }
+                continue;
+            }
             else => return,
         }
         asked += 1;
@@ -409,20 +502,33 @@ async fn serve_api(
     }
 }
 
-async fn answer_consoles(handle: ControlHandle, mut consoles: mpsc::Receiver<ConsoleQuery>) {
-    while let Some(query) = consoles.recv().await {
-        let handle = handle.clone();
-        tokio::spawn(async move {
-            let bytes = console::answer(&handle, &query.sql, &query.user).await;
-            let reply = Ask::ConsoleReply {
-                client: query.client,
-                bytes,
-            };
-            if let Err(fault) = handle.ask(reply).await.map(|_: Answer| ()) {
-                tracing::warn!(%fault, "A console query went unanswered.");
-            }
-        });
-    }
+/// The console, answering from now on.
+fn open_console(
+    handle: &ControlHandle,
+    keeper: Arc<dyn Keeper>,
+    events: mpsc::Receiver<Event>,
+    orders: &OrderSender,
+) -> Console {
+    let send = {
+        let orders = orders.clone();
+        move |order| {
+            orders
+                .send(order)
+                .map_err(|fault| OrderRefused::NotNow(fault.to_string()))
+        }
+    };
+    let (desk, post, queries) = console::desk(events, Arc::new(send));
+    let console = Console::new(handle.clone(), desk, keeper);
+    tokio::spawn(post.run());
+    tokio::spawn(console.clone().serve(queries));
+    console
+}
+
+fn obey_signals(orders: &OrderSender, console: &Console) -> Result<JoinHandle<()>, Failed> {
+    let signals = Signals::catch().context("couldn't listen for signals")?;
+    let orders = orders.clone();
+    let stop_now = Box::new(move || orders.stop());
+    Ok(tokio::spawn(signals.obey(console.clone(), stop_now)))
 }
 
 /// Channels and escalation, made once: deliveries and the API share them.

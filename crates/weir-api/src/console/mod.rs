@@ -1,179 +1,260 @@
-//! What does SHOW answer? The admin console: databases `weir` and `pgbouncer`, simple queries.
+//! The admin console: databases `weir` and `pgbouncer`, simple queries.
 //!
-//! Commands and columns are PgBouncer's where it has them, in its order, so that scripts and
-//! exporters read on; PINS, INCIDENTS, DECISIONS and CAUSES are Weir's own. What isn't measured is
-//! NULL, never zero.
+//! Commands, columns, types and error texts are PgBouncer's where it has them, so that scripts and
+//! exporters read on; INCIDENTS, CAUSES, DECISIONS, WAITS and PINS are Weir's own. What isn't
+//! measured is NULL, never zero.
 //!
-//! The data plane only carries the text here ([`weir_model::Event::Console`]) and the answer back
-//! ([`weir_model::Order::ConsoleReply`]). [`answer`] does all in between; [`shown`] and the rest are
-//! its pure parts.
+//! The data plane only carries the text here ([`weir_model::Event::Console`], taken by [`Tap`]) and
+//! the answer back ([`weir_model::Order::ConsoleReply`]). [`Console::answer`] does all in between;
+//! what is shown is a pure function of [`View`].
 //!
 //! # What is deliberately absent
-//! - Who may use it: the login decides (`admin_users`).
-//! - RELOAD, KILL, SUSPEND, SET…: refused by name with 0A000, so that nobody takes silence for
-//!   success.
+//! - Who may use it: the login decides (`admin_users`, `stats_users`, the owner on a Unix socket).
+//!   Here only what they may do differs.
+//! - SHOW FDS: it hands descriptors and secrets to whoever asks.
 
+mod commands;
+mod desk;
+mod keeper;
+mod own;
 mod parse;
+mod sockets;
+mod stats;
 mod table;
 mod tables;
 
-use weir_control::handle::{Answer, Ask, AskFault, ControlHandle, OperatorOrder, Published};
-use weir_model::Snapshot;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::mpsc;
+use weir_control::handle::{ControlHandle, Published};
+use weir_model::{Order, Snapshot};
 use weir_wire::TxStatus;
 use weir_wire::backend::{self, Complaint};
 
+pub use desk::{Desk, Post, Query, Send, Tap, desk, tap};
+pub use keeper::{Change, ConfigRow, Keeper, Kept, PeerRow};
+
 use parse::{Command, Show};
+use table::Table;
 
 /// Texts longer than this are cut where they are repeated.
-const REPEATED_MAX: usize = 60;
+const REPEATED_MAX: usize = 200;
 
-/// True if [`shown`] needs a snapshot of all clients and servers for this text.
-pub fn needs_snapshot(sql: &str) -> bool {
-    matches!(
-        Command::read(sql),
-        Command::Show(Show::Clients | Show::Servers | Show::Pins)
-    )
+/// All that may be shown.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// What the control plane published last.
+    pub published: &'a Published,
+    /// What the data plane holds.
+    pub snapshot: &'a Snapshot,
+    /// The configuration.
+    pub kept: &'a Kept,
+    /// Commands that the console has answered.
+    pub commands: u64,
 }
 
-/// The order that this text gives, if it is one that changes something.
-pub fn order(sql: &str) -> Option<OperatorOrder> {
+/// The console: asks whoever knows, and answers.
+#[derive(Clone)]
+pub struct Console {
+    handle: ControlHandle,
+    desk: Desk,
+    keeper: Arc<dyn Keeper>,
+    commands: Arc<AtomicU64>,
+    ending: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Console {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Console(…)")
+    }
+}
+
+/// Why a command wasn't carried out: SQLSTATE and text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Five characters. PgBouncer answers nearly everything with 08P01.
+    pub sqlstate: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl Refused {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            sqlstate: "08P01",
+            message: message.into(),
+        }
+    }
+}
+
+impl From<weir_model::OrderRefused> for Refused {
+    fn from(refused: weir_model::OrderRefused) -> Self {
+        Self::new(refused.to_string())
+    }
+}
+
+impl Console {
+    /// A console on these ends.
+    pub fn new(handle: ControlHandle, desk: Desk, keeper: Arc<dyn Keeper>) -> Self {
+        Self {
+            handle,
+            desk,
+            keeper,
+            commands: Arc::default(),
+            ending: Arc::default(),
+        }
+    }
+
+    /// Answers queries until there are none to come. Each in a task of its own: PAUSE may take long.
+    pub async fn serve(self, mut queries: mpsc::Receiver<Query>) {
+        while let Some(query) = queries.recv().await {
+            let console = self.clone();
+            tokio::spawn(async move {
+                let bytes = console.answer(&query.sql, &query.user).await;
+                if bytes.is_empty() {
+                    return;
+                }
+                let reply = Order::ConsoleReply {
+                    client: query.client,
+                    bytes,
+                };
+                if let Err(refused) = console.desk.tell(reply) {
+                    tracing::warn!(%refused, "A console query went unanswered.");
+                }
+            });
+        }
+    }
+
+    /// The answer to a text: complete backend messages up to ReadyForQuery. Empty: there is none,
+    /// because the process ends.
+    pub async fn answer(&self, sql: &str, user: &str) -> Vec<u8> {
+        self.commands.fetch_add(1, Ordering::Relaxed);
+        let command = Command::read(sql);
+        let show = match command {
+            Command::Show(show) => show,
+            command => {
+                return match self.carry_out(command, user).await {
+                    Ok(bytes) => bytes,
+                    Err(refused) => {
+                        tracing::error!("{}", refused.message);
+                        error(&refused)
+                    }
+                };
+            }
+        };
+        let snapshot = match self.desk.snapshot().await {
+            Ok(snapshot) => snapshot,
+            Err(refused) => return error(&refused.into()),
+        };
+        let (published, kept) = (self.handle.now(), self.keeper.kept());
+        let view = View {
+            published: &published,
+            snapshot: &snapshot,
+            kept: &kept,
+            commands: self.commands.load(Ordering::Relaxed),
+        };
+        show_of(show, &view)
+    }
+}
+
+/// The answer to a SHOW; anything else is refused.
+pub fn shown(sql: &str, view: &View<'_>) -> Vec<u8> {
     match Command::read(sql) {
-        Command::Pause(database) => Some(OperatorOrder::Pause { database }),
-        Command::Resume(database) => Some(OperatorOrder::Resume { database }),
-        Command::Empty | Command::Show(_) | Command::NotYet(_) | Command::Wrong(_) => None,
+        Command::Show(show) => show_of(show, view),
+        Command::Empty => empty(),
+        Command::Wrong(says) => error(&Refused::new(says)),
+        Command::Set { .. }
+        | Command::SetIgnored
+        | Command::Database(..)
+        | Command::KillClient(_)
+        | Command::Reload
+        | Command::Suspend
+        | Command::Shutdown(_) => error(&Refused::new("an order isn't answered by reading")),
     }
 }
 
-/// Asks the control plane for whatever the text needs, and answers it. Complete backend messages
-/// up to ReadyForQuery. Takes at most the five seconds that asking takes.
-pub async fn answer(handle: &ControlHandle, sql: &str, user: &str) -> Vec<u8> {
-    if let Some(order) = order(sql) {
-        let by = user.to_owned();
-        let outcome = handle.ask(Ask::Order { by, order }).await;
-        return ordered(sql, outcome.map(drop));
-    }
-    if !needs_snapshot(sql) {
-        return shown(&handle.now(), None, sql);
-    }
-    match handle.ask(Ask::Snapshot).await {
-        Ok(Answer::Snapshot(snapshot)) => shown(&handle.now(), Some(&snapshot), sql),
-        Ok(
-            Answer::Done(_)
-            | Answer::Declared(..)
-            | Answer::Samples(_)
-            | Answer::Document(_)
-            | Answer::Journal(_)
-            | Answer::Imported(_),
-        ) => refused("XX000", "the answer was another's", ""),
-        Err(fault) => refused(sqlstate(&fault), &fault.to_string(), NO_SNAPSHOT),
-    }
-}
-
-const NO_SNAPSHOT: &str = "SHOW POOLS needs no snapshot and may still answer";
-
-/// The answer to a text that only asks. One that [`needs_snapshot`] without getting one is answered
-/// with an error.
-pub fn shown(published: &Published, snapshot: Option<&Snapshot>, sql: &str) -> Vec<u8> {
-    let show = match Command::read(sql) {
-        Command::Show(show) => show,
-        Command::Empty => {
+fn show_of(show: Show, view: &View<'_>) -> Vec<u8> {
+    let table: Table = match show {
+        Show::Help => {
             let mut out = Vec::new();
-            backend::put_empty_query_response(&mut out);
-            return ready(out);
-        }
-        Command::Pause(_) | Command::Resume(_) => {
-            return refused("XX000", "an order isn't answered by reading", "");
-        }
-        Command::NotYet(name) => {
-            let message = format!("{name} isn't built yet");
-            return refused("0A000", &message, "SHOW HELP lists what is");
-        }
-        Command::Wrong(says) => return refused("42601", &says, "SHOW HELP lists all commands"),
-    };
-    let table = match (show, snapshot) {
-        (Show::Help, _) => {
-            let mut out = Vec::new();
-            backend::put_notice(
-                &mut out,
-                &Complaint {
-                    severity: "NOTICE",
-                    sqlstate: "00000",
-                    message: "Console usage",
-                    detail: Some(parse::HELP),
-                    hint: None,
-                },
-            );
+            put_notice(&mut out, "Console usage", Some(parse::HELP));
             backend::put_command_complete(&mut out, "SHOW");
             return ready(out);
         }
-        (Show::Clients, Some(snapshot)) => tables::clients(published, snapshot),
-        (Show::Servers, Some(snapshot)) => tables::servers(published, snapshot),
-        (Show::Pins, Some(snapshot)) => tables::pins(published, snapshot),
-        (Show::Clients | Show::Servers | Show::Pins, None) => {
-            return refused("55000", "the data plane sent no snapshot", NO_SNAPSHOT);
+        Show::Fds => {
+            return error(&Refused {
+                sqlstate: "0A000",
+                message: "SHOW FDS is refused: it would hand connections and secrets to whoever \
+                          asks; SHOW SOCKETS lists the connections"
+                    .to_owned(),
+            });
         }
-        (Show::Version, _) => tables::version(published),
-        (Show::Pools, _) => tables::pools(published),
-        (Show::Databases, _) => tables::databases(published),
-        (Show::Stats, _) => tables::stats(published),
-        (Show::Lists, _) => tables::lists(published),
-        (Show::State, _) => tables::state(published),
-        (Show::Config, _) => tables::config(published),
-        (Show::Incidents, _) => tables::incidents(published),
-        (Show::Decisions, _) => tables::decisions(published),
-        (Show::Causes, _) => tables::causes(published),
+        Show::Version => tables::version(view),
+        Show::Pools => tables::pools(view),
+        Show::PeerPools => tables::peer_pools(view),
+        Show::Peers => tables::peers(view),
+        Show::Databases => tables::databases(view),
+        Show::Users => tables::users(view),
+        Show::Lists => tables::lists(view),
+        Show::State => tables::state(view),
+        Show::Config => tables::config(view),
+        Show::Mem => tables::mem(view),
+        Show::DnsHosts => tables::dns_hosts(),
+        Show::DnsZones => tables::dns_zones(),
+        Show::Parameter(name, value) => tables::parameter(name, value),
+        Show::Clients => sockets::clients(view),
+        Show::Servers => sockets::servers(view),
+        Show::Sockets => sockets::sockets(view, false),
+        Show::ActiveSockets => sockets::sockets(view, true),
+        Show::Stats => stats::stats(view),
+        Show::StatsTotals => stats::totals_by_database(view),
+        Show::StatsAverages => stats::averages_by_database(view),
+        Show::Totals => stats::totals(view),
+        Show::Pins => own::pins(view),
+        Show::Waits => own::waits(view),
+        Show::Incidents => own::incidents(view),
+        Show::Decisions => own::decisions(view),
+        Show::Causes => own::causes(view),
     };
     ready(table.bytes("SHOW"))
 }
 
-/// The answer to a text that ordered something, once it is known what came of it.
-pub fn ordered(sql: &str, outcome: Result<(), AskFault>) -> Vec<u8> {
-    let tag = match Command::read(sql) {
-        Command::Pause(_) => "PAUSE",
-        Command::Resume(_) => "RESUME",
-        Command::Empty | Command::Show(_) | Command::NotYet(_) | Command::Wrong(_) => {
-            return refused("XX000", "that was no order", "");
-        }
-    };
-    match outcome {
-        Ok(()) => {
-            let mut out = Vec::new();
-            backend::put_command_complete(&mut out, tag);
-            ready(out)
-        }
-        Err(fault) => {
-            let hint = match &fault {
-                AskFault::NoSuch { .. } => "SHOW DATABASES lists them",
-                AskFault::NotNow(_) => "SHOW POOLS tells the present state",
-                AskFault::NotStored(_) => {
-                    "nothing was changed; SHOW STATE tells how the store does"
-                }
-                AskFault::Gone => "pooling goes on; try again",
-            };
-            refused(sqlstate(&fault), &fault.to_string(), hint)
-        }
-    }
+fn empty() -> Vec<u8> {
+    let mut out = Vec::new();
+    backend::put_empty_query_response(&mut out);
+    ready(out)
 }
 
-fn sqlstate(fault: &AskFault) -> &'static str {
-    match fault {
-        AskFault::NoSuch { .. } => "3D000",
-        AskFault::NotNow(_) => "55000",
-        AskFault::NotStored(_) => "58030",
-        AskFault::Gone => "57P03",
-    }
+fn done(tag: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    backend::put_command_complete(&mut out, tag);
+    ready(out)
 }
 
-fn refused(sqlstate: &str, message: &str, hint: &str) -> Vec<u8> {
+fn put_notice(out: &mut Vec<u8>, message: &str, detail: Option<&str>) {
+    backend::put_notice(
+        out,
+        &Complaint {
+            severity: "NOTICE",
+            sqlstate: "00000",
+            message,
+            detail,
+            hint: None,
+        },
+    );
+}
+
+fn error(refused: &Refused) -> Vec<u8> {
     let mut out = Vec::new();
     backend::put_error(
         &mut out,
         &Complaint {
             severity: "ERROR",
-            sqlstate,
-            message,
+            sqlstate: refused.sqlstate,
+            message: &refused.message,
             detail: None,
-            hint: (!hint.is_empty()).then_some(hint),
+            hint: None,
         },
     );
     ready(out)

@@ -1,30 +1,47 @@
 //! Rows of text on their way to a console client.
 
-use weir_wire::backend;
+use weir_wire::backend::{self, ColumnType};
+
+/// A column: its name and type. Exporters read numbers by type, so the types are PgBouncer's.
+pub(super) type Column = (&'static str, ColumnType);
+
+/// A value; `None` is NULL.
+pub(super) type Value = Option<String>;
 
 /// Columns and rows.
 #[derive(Debug)]
-pub(super) struct Table<const N: usize> {
-    columns: [&'static str; N],
-    rows: Vec<[Option<String>; N]>,
+pub(super) struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<Value>>,
 }
 
-impl<const N: usize> Table<N> {
-    pub(super) fn new(columns: [&'static str; N]) -> Self {
+impl Table {
+    pub(super) fn new(columns: &[Column]) -> Self {
         Self {
-            columns,
+            columns: columns.to_vec(),
             rows: Vec::new(),
         }
     }
 
-    pub(super) fn push(&mut self, row: [Option<String>; N]) {
+    /// A row of as many values as there are columns; a shorter one is filled up with NULL, so that
+    /// the client never reads a message that contradicts itself.
+    pub(super) fn push(&mut self, row: impl Into<Vec<Value>>) {
+        let mut row = row.into();
+        debug_assert_eq!(row.len(), self.columns.len());
+        row.resize(self.columns.len(), None);
         self.rows.push(row);
     }
 
+    /// How many rows.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// RowDescription, DataRows, CommandComplete.
-    fn encode(&self, tag: &str) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 * (self.rows.len() + 1) * N / 8 + 256);
-        backend::put_row_description(&mut out, &self.columns);
+    pub(super) fn bytes(&self, tag: &str) -> Vec<u8> {
+        let cells = (self.rows.len() + 1) * self.columns.len();
+        let mut out = Vec::with_capacity(8 * cells + 256);
+        backend::put_typed_row_description(&mut out, &self.columns);
         for row in &self.rows {
             backend::put_data_row(&mut out, row);
         }
@@ -33,18 +50,7 @@ impl<const N: usize> Table<N> {
     }
 }
 
-/// A table of whatever width.
-pub(super) trait Rows {
-    fn bytes(&self, tag: &str) -> Vec<u8>;
-}
-
-impl<const N: usize> Rows for Table<N> {
-    fn bytes(&self, tag: &str) -> Vec<u8> {
-        self.encode(tag)
-    }
-}
-
 /// A value that is there.
-pub(super) fn some(value: impl ToString) -> Option<String> {
+pub(super) fn some(value: impl ToString) -> Value {
     Some(value.to_string())
 }

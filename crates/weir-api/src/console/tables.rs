@@ -1,84 +1,66 @@
-//! What stands in each table of SHOW.
+//! SHOW POOLS, DATABASES, USERS and the smaller tables.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::sync::Arc;
 
-use weir_control::handle::{PoolView, Published};
-use weir_model::{ClientState, ClockMap, Instant, Pin, PoolKey, ServerState, Snapshot};
+use weir_model::{ClientState, DatabaseRow, PoolMode, PoolSettings};
+use weir_wire::backend::ColumnType::{Int4, Int8, Text};
 
-use super::table::{Rows, Table, some};
-use crate::json;
+use super::View;
+use super::table::{Table, some};
 
-type Answer = Box<dyn Rows>;
+/// The console's database, as PgBouncer names it.
+const CONSOLE: &str = "pgbouncer";
 
-/// How PgBouncer writes a time.
-fn civil(clock: &ClockMap, at: Instant) -> String {
-    match jiff::Timestamp::from_microsecond(clock.wall(at).as_micros()) {
-        Ok(at) => at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-        Err(_) => String::new(),
-    }
+pub(super) fn version(view: &View<'_>) -> Table {
+    let mut table = Table::new(&[("version", Text)]);
+    table.push([some(&view.kept.version)]);
+    table
 }
 
-fn micros(duration: Duration) -> Option<String> {
-    some(duration.as_micros())
+pub(super) fn parameter(name: &'static str, value: &str) -> Table {
+    let mut table = Table::new(&[(name, Text)]);
+    table.push([some(value)]);
+    table
 }
 
-fn names(key: Option<&PoolKey>) -> [Option<String>; 2] {
-    [
-        key.map(|k| k.user.to_string()),
-        key.map(|k| k.database.to_string()),
-    ]
+/// Several hosts stand in turn, and the mode of turning matters; one host has none.
+fn load_balance(settings: Option<&PoolSettings>) -> Option<String> {
+    let server = &settings?.server;
+    (!server.further.is_empty()).then(|| server.load_balance.name().to_owned())
 }
 
-/// `127.0.0.1:51234` or `[::1]:51234` as address and port; `unix` has port 0.
-fn addr_and_port(addr: &str) -> [Option<String>; 2] {
-    match addr.parse::<std::net::SocketAddr>() {
-        Ok(addr) => [some(addr.ip()), some(addr.port())],
-        Err(_) => [some(addr), some(0)],
-    }
-}
-
-fn pin_names(pins: &[Pin]) -> String {
-    let names: Vec<&str> = pins.iter().map(|pin| pin.name()).collect();
-    names.join(",")
-}
-
-pub(super) fn version(published: &Published) -> Answer {
-    let mut table = Table::new(["version"]);
-    table.push([some(format_args!("Weir {}", published.status.version))]);
-    Box::new(table)
-}
-
-pub(super) fn pools(published: &Published) -> Answer {
-    let mut table = Table::new([
-        "database",
-        "user",
-        "cl_active",
-        "cl_waiting",
-        "cl_active_cancel_req",
-        "cl_waiting_cancel_req",
-        "sv_active",
-        "sv_active_cancel",
-        "sv_being_canceled",
-        "sv_idle",
-        "sv_used",
-        "sv_tested",
-        "sv_login",
-        "maxwait",
-        "maxwait_us",
-        "pool_mode",
-        "load_balance_hosts",
+pub(super) fn pools(view: &View<'_>) -> Table {
+    let mut table = Table::new(&[
+        ("database", Text),
+        ("user", Text),
+        ("cl_active", Int4),
+        ("cl_waiting", Int4),
+        ("cl_active_cancel_req", Int4),
+        ("cl_waiting_cancel_req", Int4),
+        ("sv_active", Int4),
+        ("sv_active_cancel", Int4),
+        ("sv_being_canceled", Int4),
+        ("sv_idle", Int4),
+        ("sv_used", Int4),
+        ("sv_tested", Int4),
+        ("sv_login", Int4),
+        ("maxwait", Int4),
+        ("maxwait_us", Int4),
+        ("pool_mode", Text),
+        ("load_balance_hosts", Text),
     ]);
-    for pool in &published.pools {
-        let clients = &pool.clients;
-        let servers = &pool.servers;
+    let mut rows: Vec<_> = view.snapshot.pools.iter().collect();
+    rows.sort_by(|a, b| (&a.key.database, &a.key.user).cmp(&(&b.key.database, &b.key.user)));
+    for pool in rows {
+        let (clients, servers) = (&pool.clients, &pool.servers);
         table.push([
             some(&pool.key.database),
             some(&pool.key.user),
             // PgBouncer counts whoever is logged in and doesn't wait.
             some(clients.active + clients.idle + clients.idle_in_transaction),
             some(clients.waiting),
-            some(0),
+            some(pool.cancels),
             some(0),
             some(servers.active),
             some(0),
@@ -89,330 +71,216 @@ pub(super) fn pools(published: &Published) -> Answer {
             some(servers.login),
             some(pool.oldest_wait.as_secs()),
             some(pool.oldest_wait.subsec_micros()),
-            some(&pool.mode),
-            None,
+            some(pool.mode),
+            load_balance(settings_of(view, &pool.key.database)),
         ]);
     }
-    Box::new(table)
+    let consoles = console_clients(view);
+    if consoles > 0 {
+        let mut row = vec![some(CONSOLE), some(CONSOLE), some(consoles)];
+        row.extend((0..12).map(|_| some(0)));
+        row.extend([some(PoolMode::Statement), None]);
+        table.push(row);
+    }
+    table
 }
 
-const CONNECTION: [&str; 21] = [
-    "type",
-    "user",
-    "database",
-    "replication",
-    "state",
-    "addr",
-    "port",
-    "local_addr",
-    "local_port",
-    "connect_time",
-    "request_time",
-    "wait",
-    "wait_us",
-    "close_needed",
-    "ptr",
-    "link",
-    "remote_pid",
-    "tls",
-    "application_name",
-    "prepared_statements",
-    "id",
-];
-
-pub(super) fn clients(published: &Published, snapshot: &Snapshot) -> Answer {
-    let mut table = Table::new(CONNECTION);
-    let backend_pids: BTreeMap<_, _> = snapshot
-        .servers
+fn console_clients(view: &View<'_>) -> usize {
+    view.snapshot
+        .clients
         .iter()
-        .map(|server| (server.server, server.backend_pid))
-        .collect();
-    for client in &snapshot.clients {
-        let waited = match client.state {
-            ClientState::Waiting => published.at.since(client.since),
-            ClientState::Login
-            | ClientState::Idle
-            | ClientState::Active
-            | ClientState::IdleInTransaction => Duration::ZERO,
-        };
-        let state = match client.state {
-            ClientState::Login => "login",
-            ClientState::Idle => "idle",
-            ClientState::Waiting => "waiting",
-            // PgBouncer's word for whoever is linked, and scripts count by it.
-            ClientState::Active | ClientState::IdleInTransaction => "active",
-        };
-        let [user, database] = names(client.key.as_ref());
-        let [addr, port] = addr_and_port(&client.addr);
-        let pid = client
-            .server
-            .and_then(|server| backend_pids.get(&server).copied());
-        table.push([
-            some("C"),
-            user,
-            database,
-            some("none"),
-            some(state),
-            addr,
-            port,
-            None,
-            None,
-            some(civil(&published.clock, client.connected)),
-            some(civil(&published.clock, client.since)),
-            some(waited.as_secs()),
-            some(waited.subsec_micros()),
-            some(0),
-            some(client.client),
-            client.server.map(|server| server.to_string()),
-            some(pid.unwrap_or(0)),
-            some(&client.tls),
-            some(&client.application),
-            some(client.prepared_statements),
-            some(client.client.0),
-        ]);
-    }
-    Box::new(table)
+        .filter(|c| c.pool.is_none() && c.state != ClientState::Login)
+        .count()
 }
 
-pub(super) fn servers(published: &Published, snapshot: &Snapshot) -> Answer {
-    let mut table = Table::new(CONNECTION);
-    for server in &snapshot.servers {
-        let state = match server.state {
-            ServerState::Login => "login",
-            ServerState::Idle => "idle",
-            ServerState::Active => "active",
-            ServerState::Used => "used",
-            ServerState::Tested => "tested",
-        };
-        let [user, database] = names(Some(&server.key));
-        table.push([
-            some("S"),
-            user,
-            database,
-            some("none"),
-            some(state),
-            None,
-            None,
-            None,
-            None,
-            some(civil(&published.clock, server.connected)),
-            some(civil(&published.clock, server.since)),
-            some(0),
-            some(0),
-            some(0),
-            some(server.server),
-            server.client.map(|client| client.to_string()),
-            some(server.backend_pid),
-            some(&server.tls),
-            some(&server.application),
-            None,
-            some(server.server.0),
-        ]);
-    }
-    Box::new(table)
-}
-
-pub(super) fn pins(published: &Published, snapshot: &Snapshot) -> Answer {
-    let mut table = Table::new([
-        "database",
-        "user",
-        "client",
-        "addr",
-        "application_name",
-        "pins",
-        "state",
-        "state_s",
-        "server",
-        "remote_pid",
-        "fingerprint",
+pub(super) fn peer_pools(view: &View<'_>) -> Table {
+    let mut table = Table::new(&[
+        ("peer_id", Int4),
+        ("cl_active_cancel_req", Int4),
+        ("cl_waiting_cancel_req", Int4),
+        ("sv_active_cancel", Int4),
+        ("sv_login", Int4),
     ]);
-    let backend_pids: BTreeMap<_, _> = snapshot
-        .servers
+    for peer in &view.kept.peers {
+        table.push([some(peer.id), some(0), some(0), some(0), some(0)]);
+    }
+    table
+}
+
+pub(super) fn peers(view: &View<'_>) -> Table {
+    let mut table = Table::new(&[
+        ("peer_id", Int4),
+        ("host", Text),
+        ("port", Int4),
+        ("pool_size", Int4),
+    ]);
+    for peer in &view.kept.peers {
+        table.push([
+            some(peer.id),
+            some(&peer.host),
+            some(peer.port),
+            some(peer.pool_size),
+        ]);
+    }
+    table
+}
+
+fn settings_of<'a>(view: &View<'a>, database: &str) -> Option<&'a PoolSettings> {
+    let pools = &view.kept.settings.pools;
+    let exact = pools.iter().find(|pool| *pool.database == *database);
+    exact.or_else(|| pools.iter().find(|pool| &*pool.database == "*"))
+}
+
+pub(super) fn databases(view: &View<'_>) -> Table {
+    let mut table = Table::new(&[
+        ("name", Text),
+        ("host", Text),
+        ("port", Int4),
+        ("database", Text),
+        ("force_user", Text),
+        ("pool_size", Int4),
+        ("min_pool_size", Int4),
+        ("reserve_pool_size", Int4),
+        ("server_lifetime", Text),
+        ("pool_mode", Text),
+        ("load_balance_hosts", Text),
+        ("max_connections", Int4),
+        ("current_connections", Int4),
+        ("max_client_connections", Int4),
+        ("current_client_connections", Int4),
+        ("paused", Int4),
+        ("disabled", Int4),
+    ]);
+    let rows: BTreeMap<&str, &DatabaseRow> = view
+        .snapshot
+        .databases
         .iter()
-        .map(|server| (server.server, server.backend_pid))
+        .map(|row| (&*row.name, row))
         .collect();
-    for client in snapshot.clients.iter().filter(|c| !c.pins.is_empty()) {
-        let [user, database] = names(client.key.as_ref());
-        let state = match client.state {
-            ClientState::Login => "login",
-            ClientState::Idle => "idle",
-            ClientState::Waiting => "waiting",
-            ClientState::Active => "active",
-            ClientState::IdleInTransaction => "idle_in_transaction",
-        };
-        let in_state = published.at.since(client.since);
-        table.push([
-            database,
-            user,
-            some(client.client),
-            some(&client.addr),
-            some(&client.application),
-            some(pin_names(&client.pins)),
-            some(state),
-            some(format_args!("{:.3}", in_state.as_secs_f64())),
-            client.server.map(|server| server.to_string()),
-            client
-                .server
-                .and_then(|server| backend_pids.get(&server))
-                .map(|pid| pid.to_string()),
-            some(client.fingerprint),
-        ]);
-    }
-    Box::new(table)
-}
-
-fn by_database(published: &Published) -> BTreeMap<&str, Vec<&PoolView>> {
-    let mut databases: BTreeMap<&str, Vec<&PoolView>> = BTreeMap::new();
-    for pool in &published.pools {
-        databases.entry(&pool.key.database).or_default().push(pool);
-    }
-    databases
-}
-
-fn clients_of(pool: &PoolView) -> u32 {
-    let clients = &pool.clients;
-    clients.active + clients.waiting + clients.idle + clients.idle_in_transaction
-}
-
-pub(super) fn databases(published: &Published) -> Answer {
-    let mut table = Table::new([
-        "name",
-        "host",
-        "port",
-        "database",
-        "force_user",
-        "pool_size",
-        "min_pool_size",
-        "reserve_pool_size",
-        "server_lifetime",
-        "pool_mode",
-        "load_balance_hosts",
-        "max_connections",
-        "current_connections",
-        "max_client_connections",
-        "current_client_connections",
-        "paused",
-        "disabled",
-    ]);
-    for (name, pools) in by_database(published) {
-        let size = pools.iter().map(|pool| pool.size).max().unwrap_or(0);
-        let size_min = pools.iter().map(|pool| pool.size_min).min().unwrap_or(0);
-        let open: u32 = pools.iter().map(|pool| pool.servers.open()).sum();
-        let clients: u32 = pools.iter().map(|pool| clients_of(pool)).sum();
-        let paused = pools.iter().all(|pool| pool.paused);
-        table.push([
-            some(name),
-            None,
-            None,
-            some(name),
-            None,
-            some(size),
-            some(size_min),
-            some(0),
-            None,
-            pools.first().map(|pool| pool.mode.clone()),
-            None,
-            some(0),
-            some(open),
-            some(0),
-            some(clients),
-            some(u8::from(paused)),
-            some(0),
-        ]);
-    }
-    Box::new(table)
-}
-
-pub(super) fn stats(published: &Published) -> Answer {
-    let mut table = Table::new([
-        "database",
-        "total_server_assignment_count",
-        "total_xact_count",
-        "total_query_count",
-        "total_received",
-        "total_sent",
-        "total_xact_time",
-        "total_query_time",
-        "total_wait_time",
-        "total_client_parse_count",
-        "total_server_parse_count",
-        "total_bind_count",
-        "total_client_login_count",
-        "avg_server_assignment_count",
-        "avg_xact_count",
-        "avg_query_count",
-        "avg_recv",
-        "avg_sent",
-        "avg_xact_time",
-        "avg_query_time",
-        "avg_wait_time",
-        "avg_client_parse_count",
-        "avg_server_parse_count",
-        "avg_bind_count",
-        "avg_client_login_count",
-    ]);
-    for (name, pools) in by_database(published) {
-        let sum = |of: fn(&PoolView) -> u64| some(pools.iter().map(|pool| of(pool)).sum::<u64>());
-        let time = |of: fn(&PoolView) -> Duration| {
-            micros(pools.iter().map(|pool| of(pool)).sum::<Duration>())
-        };
-        let mut hold = weir_model::Histogram::default();
-        let mut wait = weir_model::Histogram::default();
-        for pool in &pools {
-            hold.add(&pool.hold);
-            wait.add(&pool.wait);
+    let mut names: BTreeSet<&str> = rows.keys().copied().collect();
+    let written = view.kept.settings.pools.iter();
+    names.extend(written.map(|p| &*p.database).filter(|name| *name != "*"));
+    names.insert(CONSOLE);
+    for name in names {
+        if name == CONSOLE {
+            table.push([
+                some(CONSOLE),
+                None,
+                some(view.kept.port),
+                some(CONSOLE),
+                some(CONSOLE),
+                some(2),
+                some(0),
+                some(0),
+                some(0),
+                some(PoolMode::Statement),
+                None,
+                some(0),
+                some(0),
+                some(0),
+                some(console_clients(view)),
+                some(0),
+                some(0),
+            ]);
+            continue;
         }
-        let per_s: f64 = pools.iter().map(|pool| pool.transactions_per_s).sum();
+        let Some(settings) = settings_of(view, name) else {
+            continue;
+        };
+        let server = &settings.server;
+        let hosts: Vec<String> = server
+            .places()
+            .into_iter()
+            .map(|place| place.host.to_string())
+            .collect();
+        let row = rows.get(name);
+        let is = |of: fn(&DatabaseRow) -> bool| some(u8::from(row.is_some_and(|row| of(row))));
         table.push([
             some(name),
-            None,
-            sum(|pool| pool.totals.completions),
-            None,
-            sum(|pool| pool.totals.bytes_in),
-            sum(|pool| pool.totals.bytes_out),
-            time(|pool| pool.totals.held.total()),
-            time(|pool| pool.totals.held.executing),
-            time(|pool| pool.totals.wait.sum()),
-            None,
-            None,
-            None,
-            sum(|pool| pool.totals.client_logins),
-            None,
-            some(per_s.round()),
-            None,
-            None,
-            None,
-            micros(hold.mean()),
-            None,
-            micros(wait.mean()),
-            None,
-            None,
-            None,
-            None,
+            some(hosts.join(",")),
+            some(server.port),
+            some(settings.server_database.as_deref().unwrap_or(name)),
+            settings.user.as_ref().map(Arc::to_string),
+            some(settings.size.initial()),
+            some(settings.size_min),
+            some(settings.reserve_size),
+            some(server.lifetime.as_secs()),
+            (view.kept.mode_default != Some(settings.mode)).then(|| settings.mode.to_string()),
+            load_balance(Some(settings)),
+            some(settings.connections_max),
+            some(row.map_or(0, |row| row.servers)),
+            some(settings.clients_max),
+            some(row.map_or(0, |row| row.clients)),
+            is(|row| row.paused),
+            is(|row| row.disabled),
         ]);
     }
-    Box::new(table)
+    table
 }
 
-pub(super) fn lists(published: &Published) -> Answer {
-    let pools = &published.pools;
-    let users: BTreeSet<&str> = pools.iter().map(|pool| &*pool.key.user).collect();
-    let free: u32 = pools.iter().map(|pool| pool.servers.idle).sum();
-    let open: u32 = pools.iter().map(|pool| pool.servers.open()).sum();
-    let logged_in: u32 = pools.iter().map(clients_of).sum();
-    let login = published.worker.clients.saturating_sub(logged_in);
-    let mut table = Table::new(["list", "items"]);
+pub(super) fn users(view: &View<'_>) -> Table {
+    let mut table = Table::new(&[
+        ("name", Text),
+        ("pool_size", Text),
+        ("reserve_pool_size", Text),
+        ("pool_mode", Text),
+        ("max_user_connections", Int4),
+        ("current_connections", Int4),
+        ("max_user_client_connections", Int4),
+        ("current_client_connections", Int4),
+    ]);
+    let settings = &view.kept.settings;
+    let rows: BTreeMap<&str, _> = view
+        .snapshot
+        .users
+        .iter()
+        .map(|row| (&*row.name, row))
+        .collect();
+    let mut names: BTreeSet<&str> = rows.keys().copied().collect();
+    names.extend(settings.users.keys().map(|name| &**name));
+    names.extend(settings.user_settings.keys().map(|name| &**name));
+    for name in names {
+        let own = settings.user_settings.get(name);
+        let row = rows.get(name);
+        // Text of nine places: so PgBouncer writes it.
+        let padded = |n: Option<u32>| some(n.map(|n| format!("{n:>9}")).unwrap_or_default());
+        table.push([
+            some(name),
+            padded(own.and_then(|o| o.size).map(std::num::NonZeroU32::get)),
+            padded(own.and_then(|o| o.reserve_size)),
+            own.and_then(|o| o.mode).map(|mode| mode.to_string()),
+            some(
+                own.and_then(|o| o.connections_max)
+                    .unwrap_or(settings.user_connections_max),
+            ),
+            some(row.map_or(0, |row| row.servers)),
+            some(
+                own.and_then(|o| o.clients_max)
+                    .unwrap_or(settings.user_clients_max),
+            ),
+            some(row.map_or(0, |row| row.clients)),
+        ]);
+    }
+    table
+}
+
+pub(super) fn lists(view: &View<'_>) -> Table {
+    let snapshot = view.snapshot;
+    let login = |state| state == ClientState::Login;
+    let logins = snapshot.clients.iter().filter(|c| login(c.state)).count();
+    let mut table = Table::new(&[("list", Text), ("items", Int4)]);
     for (list, items) in [
-        ("databases", by_database(published).len()),
-        ("users", users.len()),
-        ("peers", 0),
-        ("pools", pools.len()),
-        ("peer_pools", 0),
+        ("databases", databases(view).len()),
+        ("users", users(view).len()),
+        ("peers", view.kept.peers.len()),
+        ("pools", pools(view).len()),
+        ("peer_pools", view.kept.peers.len()),
+        // Nothing is kept in store: what is free is given back.
         ("free_clients", 0),
-        ("used_clients", logged_in as usize),
-        ("login_clients", login as usize),
-        ("free_servers", free as usize),
-        ("used_servers", (open - free) as usize),
+        ("used_clients", snapshot.clients.len() - logins),
+        ("login_clients", logins),
+        ("free_servers", 0),
+        ("used_servers", snapshot.servers.len()),
         ("dns_names", 0),
         ("dns_zones", 0),
         ("dns_queries", 0),
@@ -420,21 +288,21 @@ pub(super) fn lists(published: &Published) -> Answer {
     ] {
         table.push([some(list), some(items)]);
     }
-    Box::new(table)
+    table
 }
 
 fn yes(is: bool) -> &'static str {
     if is { "yes" } else { "no" }
 }
 
-pub(super) fn state(published: &Published) -> Answer {
-    let status = &published.status;
-    let paused = !published.pools.is_empty() && published.pools.iter().all(|pool| pool.paused);
-    let mut table = Table::new(["key", "value"]);
+pub(super) fn state(view: &View<'_>) -> Table {
+    let status = &view.published.status;
+    let (paused, suspended) = (view.snapshot.paused, view.snapshot.suspended);
+    let mut table = Table::new(&[("key", Text), ("value", Text)]);
     for (key, value) in [
-        ("active", yes(!paused && !status.draining)),
-        ("paused", yes(paused)),
-        ("suspended", "no"),
+        ("active", yes(!paused && !suspended)),
+        ("paused", yes(paused && !suspended)),
+        ("suspended", yes(suspended)),
         ("draining", yes(status.draining)),
         ("regulator", status.regulator.as_str()),
         ("store", status.store.as_str()),
@@ -442,110 +310,56 @@ pub(super) fn state(published: &Published) -> Answer {
     ] {
         table.push([some(key), some(value)]);
     }
-    Box::new(table)
+    table
 }
 
-pub(super) fn config(published: &Published) -> Answer {
-    let status = &published.status;
-    let mut table = Table::new(["key", "value", "default", "changeable"]);
-    for (key, value, changeable) in [
-        ("listen", status.listen.join(","), false),
-        ("io", status.io.clone(), false),
-        ("workers", status.workers.to_string(), false),
-        ("regulator.mode", status.regulator.clone(), true),
+pub(super) fn config(view: &View<'_>) -> Table {
+    let mut table = Table::new(&[
+        ("key", Text),
+        ("value", Text),
+        ("default", Text),
+        ("changeable", Text),
+    ]);
+    for row in &view.kept.config {
+        table.push([
+            some(&row.key),
+            row.value.clone(),
+            row.default.clone(),
+            some(yes(row.changeable)),
+        ]);
+    }
+    table
+}
+
+/// PgBouncer shows its caches of objects; Weir has none, and shows what it holds.
+pub(super) fn mem(view: &View<'_>) -> Table {
+    let mut table = Table::new(&[
+        ("name", Text),
+        ("size", Int4),
+        ("used", Int4),
+        ("free", Int4),
+        ("memtotal", Int8),
+    ]);
+    let snapshot = view.snapshot;
+    for (name, used) in [
+        ("client_cache", snapshot.clients.len()),
+        ("server_cache", snapshot.servers.len()),
+        ("pool_cache", snapshot.pools.len()),
+        ("user_cache", snapshot.users.len()),
+        ("db_cache", snapshot.databases.len()),
     ] {
-        table.push([some(key), some(value), None, some(yes(changeable))]);
+        table.push([some(name), None, some(used), some(0), None]);
     }
-    Box::new(table)
+    let buffered = view.published.worker.buffered_bytes;
+    table.push([some("iobuf_cache"), some(1), None, some(0), some(buffered)]);
+    table
 }
 
-pub(super) fn incidents(published: &Published) -> Answer {
-    let mut table = Table::new([
-        "id",
-        "status",
-        "severity",
-        "level",
-        "title",
-        "cause",
-        "confidence",
-        "detected_at",
-        "resolved_at",
-    ]);
-    for incident in &published.incidents {
-        let clocks = incident.clocks();
-        let top = incident.causes.first();
-        table.push([
-            some(incident.id),
-            some(incident.status),
-            some(incident.severity),
-            incident.level.map(|level| level.to_string()),
-            some(incident.title()),
-            top.map(|finding| finding.cause.to_string()),
-            top.map(|finding| format!("{:.2}", finding.confidence)),
-            some(json::time(clocks.detected_at)),
-            clocks.resolved_at.map(json::time),
-        ]);
-    }
-    Box::new(table)
+/// Names are looked up when a server is dialled, by the system; nothing is kept.
+pub(super) fn dns_hosts() -> Table {
+    Table::new(&[("hostname", Text), ("ttl", Int8), ("addrs", Text)])
 }
 
-pub(super) fn decisions(published: &Published) -> Answer {
-    let mut table = Table::new([
-        "id", "at", "database", "user", "decision", "because", "expected", "mode", "acted",
-    ]);
-    for decision in &published.decisions {
-        table.push([
-            some(decision.id()),
-            some(json::time(published.clock.wall(decision.at))),
-            some(&decision.key.database),
-            some(&decision.key.user),
-            some(decision.says()),
-            some(&decision.because),
-            some(&decision.expected),
-            some(decision.mode),
-            some(yes(decision.acted)),
-        ]);
-    }
-    Box::new(table)
-}
-
-pub(super) fn causes(published: &Published) -> Answer {
-    let mut table = Table::new([
-        "incident",
-        "rank",
-        "cause",
-        "verdict",
-        "confidence",
-        "share",
-        "says",
-        "remedy",
-    ]);
-    let ongoing = published.incidents.iter().filter(|i| i.status.is_ongoing());
-    for incident in ongoing {
-        for (rank, finding) in incident.causes.iter().enumerate() {
-            table.push([
-                some(incident.id),
-                some(rank + 1),
-                some(finding.cause),
-                some("found"),
-                some(format_args!("{:.2}", finding.confidence)),
-                some(format_args!("{:.2}", finding.share)),
-                some(&finding.says),
-                some(&finding.remedy.says),
-            ]);
-        }
-        for ruled_out in &incident.ruled_out {
-            table.push([
-                some(incident.id),
-                None,
-                some(ruled_out.cause),
-                some("ruled out"),
-                None,
-                None,
-                some(&ruled_out.says),
-                None,
-            ]);
-        }
-    }
-    Box::new(table)
+pub(super) fn dns_zones() -> Table {
+    Table::new(&[("zonename", Text), ("serial", Int8), ("count", Int4)])
 }

@@ -50,9 +50,7 @@ impl Core {
             Ask::Journal { .. } | Ask::Import { .. } => {
                 Err(AskFault::NotNow("the store isn't there".to_owned()))
             }
-            Ask::Snapshot | Ask::ConsoleReply { .. } => {
-                Err(AskFault::NotNow("the data plane isn't there".to_owned()))
-            }
+            Ask::Snapshot => Err(AskFault::NotNow("the data plane isn't there".to_owned())),
         }
     }
 

@@ -51,6 +51,12 @@ pub struct FakeServer {
     pub settings: BTreeMap<String, String>,
     undo: Option<BTreeMap<String, String>>,
     pub pid: i32,
+    /// What its startup packet said.
+    pub startup: Vec<(String, String)>,
+    /// What `lookup` answers: secrets by user.
+    secrets: BTreeMap<String, Option<String>>,
+    /// The last Bind's first parameter.
+    param: String,
 }
 
 pub struct Scenario {
@@ -67,6 +73,10 @@ pub struct Scenario {
     /// Who asked for them.
     pub cancels_for: Vec<Option<ClientId>>,
     pub exited: bool,
+    /// What servers answer to `lookup`: secrets by user.
+    pub secrets: BTreeMap<String, Option<String>>,
+    /// Where dials went.
+    pub dialed: Vec<(ServerId, String, u16)>,
     fx: Effects,
 }
 
@@ -94,6 +104,8 @@ impl Scenario {
             cancels: Vec::new(),
             cancels_for: Vec::new(),
             exited: false,
+            secrets: BTreeMap::new(),
+            dialed: Vec::new(),
             fx: Effects::new(),
         }
     }
@@ -117,6 +129,39 @@ impl Scenario {
         startup::put_startup(&mut out, all);
         self.sends(id, &out);
         id
+    }
+
+    /// A client of `user` in `database` that was let in.
+    pub fn comes(&mut self, database: &str, user: &str) -> ClientId {
+        let id = self.logs_in_with(user, &[("database", database)]);
+        let said = self.hears(id);
+        assert!(said.ends_with("ZI"), "{said}");
+        id
+    }
+
+    /// What a client of `user` in `database` is told instead.
+    pub fn is_refused(&mut self, database: &str, user: &str) -> String {
+        let id = self.logs_in_with(user, &[("database", database)]);
+        self.hears(id)
+    }
+
+    /// Lines of the log that say this.
+    pub fn logged(&self, text: &str) -> usize {
+        self.events
+            .iter()
+            .filter(|e| matches!(e, Event::Logged(l) if l.text.contains(text)))
+            .count()
+    }
+
+    /// Why servers ended, in order.
+    pub fn ends(&self) -> Vec<String> {
+        self.events
+            .iter()
+            .filter_map(|e| match e {
+                Event::ServerClosed { reason, .. } => Some(reason.clone()),
+                _ => None,
+            })
+            .collect()
     }
 
     pub fn logs_in(&mut self) -> ClientId {
@@ -249,6 +294,7 @@ impl Scenario {
         self.dials.retain(|d| *d != id);
         let mut server = FakeServer::new(id);
         server.slow = silent;
+        server.secrets = self.secrets.clone();
         self.servers.insert(id, server);
         let mut fx = std::mem::take(&mut self.fx);
         self.engine.dialed(id, Ok(()), self.now, &mut fx);
@@ -358,7 +404,10 @@ impl Scenario {
                         s.from_engine.extend_from_slice(&scratch[range]);
                     }
                 }
-                Effect::Dial { server, .. } => self.dials.push(server),
+                Effect::Dial { server, host, port } => {
+                    self.dials.push(server);
+                    self.dialed.push((server, host.to_string(), port));
+                }
                 Effect::Close { conn } => {
                     self.dials.retain(|d| Conn::Server(*d) != conn);
                     if let Some(s) = self.socket(conn) {
@@ -451,6 +500,9 @@ impl FakeServer {
             settings: BTreeMap::new(),
             undo: None,
             pid: 1000 + id.0 as i32,
+            startup: Vec::new(),
+            secrets: BTreeMap::new(),
+            param: String::new(),
         }
     }
 
@@ -460,10 +512,11 @@ impl FakeServer {
         }
         if !self.started {
             if let Ok(FirstPacket::Complete {
-                startup: Startup::Start { .. },
+                startup: Startup::Start { params, .. },
                 used,
             }) = startup::parse(&self.socket.from_engine)
             {
+                self.startup = params;
                 self.socket.from_engine.drain(..used);
                 self.started = true;
                 let out = &mut self.socket.to_engine;
@@ -556,6 +609,9 @@ impl FakeServer {
             }
             Frontend::Bind(b) => match self.prepared.get(b.statement) {
                 Some(sql) => {
+                    // No formats, one parameter: its length and its text.
+                    let param = b.rest.get(8..b.rest.len().saturating_sub(2));
+                    self.param = String::from_utf8_lossy(param.unwrap_or_default()).into_owned();
                     self.portals.insert(b.portal.to_vec(), sql.clone());
                     backend::put_bind_complete(&mut self.socket.to_engine);
                 }
@@ -705,6 +761,13 @@ impl FakeServer {
                 let name = quoted.next().unwrap_or_default().to_owned();
                 let value = quoted.next().unwrap_or_default().to_owned();
                 self.set(&name, &value);
+                "SELECT 1"
+            }
+            "lookup" => {
+                if let Some(secret) = self.secrets.get(&self.param) {
+                    let row = [Some(self.param.clone()), secret.clone()];
+                    backend::put_data_row(&mut self.socket.to_engine, &row);
+                }
                 "SELECT 1"
             }
             "listen" => "LISTEN",

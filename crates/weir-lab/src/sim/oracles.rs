@@ -109,6 +109,7 @@ impl Judge {
         }
         for (pool, count) in open {
             let size = sizes.get(&pool).copied().unwrap_or(u32::MAX);
+            let size = size.saturating_add(plan.settings.pools[0].reserve_size);
             let allowed = self.allowed.entry(pool).or_insert(size);
             // After a shrink those in use finish: the number may only fall towards the size.
             *allowed = size.max((*allowed).min(count));
@@ -116,6 +117,22 @@ impl Judge {
                 return bounds(format!(
                     "pool {pool:?} has {count} servers; its size is {size}"
                 ));
+            }
+        }
+        for db in &snapshot.databases {
+            let most = plan.settings.pools[0].connections_max;
+            let open = snapshot
+                .servers
+                .iter()
+                .filter(|s| s.key.database == db.name);
+            if most > 0 && db.servers > most || open.count() != db.servers as usize {
+                return bounds(format!("{db:?}; at most {most}"));
+            }
+        }
+        for user in &snapshot.users {
+            let most = plan.settings.user_connections_max;
+            if most > 0 && user.servers > most {
+                return bounds(format!("{user:?}; at most {most}"));
             }
         }
         let live = snapshot.clients.len();

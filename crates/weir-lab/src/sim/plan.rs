@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::{
-    ByteSize, Cause, PoolMode, PoolSettings, PoolSize, PoolerSettings, Secret, ServerSettings,
+    ByteSize, Cause, PoolMode, PoolSettings, PoolSize, PoolerSettings, Secret, ServerCheck,
+    ServerSettings,
 };
 
 use super::roll::Roll;
@@ -137,6 +138,7 @@ impl Plan {
         }
         settings.client_login_timeout = Duration::from_secs(2);
         plan.settings = settings;
+        plan.limit(seed);
 
         if roll.chance(0.8) {
             let many = 1 + roll.below(5);
@@ -161,6 +163,36 @@ impl Plan {
             plan.faults.sort_by_key(|f| f.at);
         }
         plan
+    }
+
+    /// Caps, a reserve, checks and resets in some lives. By dice of its own, so that the rest of a
+    /// life is as it would be without.
+    fn limit(&mut self, seed: u64) {
+        let mut roll = Roll::new(seed, 3);
+        let pool = &mut self.settings.pools[0];
+        pool.round_robin = roll.chance(0.2);
+        pool.reset_always = roll.chance(0.1);
+        if roll.chance(0.25) {
+            pool.check = if roll.chance(0.5) {
+                ServerCheck::Empty
+            } else {
+                ServerCheck::Query("SELECT 1".into())
+            };
+            pool.check_delay = Duration::from_millis(roll.between(0, 2000));
+        }
+        if roll.chance(0.2) {
+            pool.reserve_size = roll.between(1, 3) as u32;
+            pool.reserve_timeout = Duration::from_millis(roll.between(50, 800));
+        }
+        // A session keeps its server as long as it likes, so under a cap some would wait for ever.
+        if pool.mode == PoolMode::Transaction {
+            if roll.chance(0.2) {
+                pool.connections_max = roll.between(1, 12) as u32;
+            }
+            if roll.chance(0.15) {
+                self.settings.user_connections_max = roll.between(1, 6) as u32;
+            }
+        }
     }
 
     /// A minute of steady traffic into which `cause` is injected; `None`: a quiet minute.

@@ -1,8 +1,9 @@
 //! What goes wrong: faults as planned, an operator at work, and the cause of a drill.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use weir_model::{Order, PoolId, ServerId};
+use weir_model::{DatabaseAct, Order, PoolId, ServerId};
 
 use super::client::Stage;
 use super::net::Piece;
@@ -72,7 +73,7 @@ impl World {
     fn operate(&mut self, time: Duration) {
         let pools: Vec<PoolId> = self.sizes.keys().copied().collect();
         for pool in pools {
-            let order = match self.roll.below(4) {
+            let order = match self.roll.below(6) {
                 0 => Order::Resize {
                     pool,
                     size: self.roll.between(1, 10) as u32,
@@ -81,6 +82,22 @@ impl World {
                     let resume = Order::Resume { pool: Some(pool) };
                     self.schedule(self.now.after(time), Due::Order(Box::new(resume)));
                     Order::Pause { pool: Some(pool) }
+                }
+                4 => Order::Database {
+                    request: 1,
+                    act: DatabaseAct::Reconnect,
+                    database: None,
+                },
+                5 => {
+                    let act = |act| Order::Database {
+                        request: 2,
+                        act,
+                        database: self.keys.get(&pool).map(|k| Arc::clone(&k.database)),
+                    };
+                    let resume = act(DatabaseAct::Resume);
+                    let pause = act(DatabaseAct::Pause);
+                    self.schedule(self.now.after(time), Due::Order(Box::new(resume)));
+                    pause
                 }
                 2 => Order::Warm {
                     pool,

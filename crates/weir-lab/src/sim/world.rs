@@ -565,7 +565,8 @@ impl World {
         self.judge
             .check_bounds(&snapshot, &self.sizes, &self.plan)?;
         for pool in &sample.pools {
-            if pool.servers.open() > pool.size {
+            let most = pool.size + self.plan.settings.pools[0].reserve_size;
+            if pool.servers.open() > most {
                 let known = self.sizes.get(&pool.pool).copied().unwrap_or_default();
                 if known != pool.size {
                     let says = format!("{:?}: size {} and {known}", pool.pool, pool.size);

@@ -235,6 +235,23 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
+    fn leads_elsewhere(&self, other: &Self) -> bool {
+        // What only says when and how often is no difference; whatever else may come is.
+        let same_pace = Self {
+            connect_timeout: other.connect_timeout,
+            login_retry: other.login_retry,
+            lifetime: other.lifetime,
+            idle_timeout: other.idle_timeout,
+            dials_max: other.dials_max,
+            load_balance: other.load_balance,
+            watch_user: other.watch_user.clone(),
+            watch_password: other.watch_password.clone(),
+            watch_database: other.watch_database.clone(),
+            ..self.clone()
+        };
+        same_pace != *other
+    }
+
     /// All its hosts, the first one first.
     pub fn places(&self) -> Vec<Place> {
         let first = Place {
@@ -307,6 +324,9 @@ pub struct PoolSettings {
     pub query_wait_timeout: Duration,
     /// Who has waited this long is told so by a NOTICE, once (`query_wait_notify`).
     pub query_wait_notify: Duration,
+    /// While nothing can be opened because PostgreSQL is down, a client waits this long; `None`: as
+    /// long as the server's `connect_timeout`. Zero: as long as ever.
+    pub down_timeout: Option<Duration>,
     /// More waiters than this are refused at once. Zero: no bound but the number of clients.
     pub waiters_max: u32,
     /// The wait objective: this share of transactions…
@@ -348,6 +368,17 @@ pub struct PoolSettings {
 }
 
 impl PoolSettings {
+    /// Whether servers opened under these settings are of no use under `other`: they lead to
+    /// another place, or as somebody else, or were begun differently.
+    pub fn leads_elsewhere(&self, other: &Self) -> bool {
+        self.server_database != other.server_database
+            || self.user != other.user
+            || self.password != other.password
+            || self.startup != other.startup
+            || self.connect_query != other.connect_query
+            || self.server.leads_elsewhere(&other.server)
+    }
+
     /// Any database on `server`, with every default.
     pub fn any(server: ServerSettings) -> Self {
         Self {
@@ -367,6 +398,7 @@ impl PoolSettings {
             session_state: SessionState::Follow,
             query_wait_timeout: Duration::from_secs(120),
             query_wait_notify: Duration::ZERO,
+            down_timeout: None,
             waiters_max: 0,
             objective_ratio: 0.99,
             objective_wait: Duration::from_millis(10),
@@ -387,6 +419,16 @@ impl PoolSettings {
             user_tag_key: "user_id".into(),
         }
     }
+}
+
+/// In whose words clients are told what went wrong in the pooler itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ErrorStyle {
+    /// In PostgreSQL's where it would say the same, else in our own; with an SQLSTATE that fits.
+    #[default]
+    Weir,
+    /// In PgBouncer's, with its one SQLSTATE, 08P01.
+    PgBouncer,
 }
 
 /// What is logged of connections, in PgBouncer's words ([`crate::Event::Logged`]). All off by
@@ -452,12 +494,16 @@ pub struct PoolerSettings {
     pub track_extra_parameters: Vec<Arc<str>>,
     /// The client's host and port stand behind its `application_name`.
     pub application_name_add_host: bool,
-    /// Queries of several statements are refused (`disable_pqexec`).
+    /// The simple query protocol is refused (`disable_pqexec`).
     pub disable_pqexec: bool,
     /// Longer messages are refused (`max_packet_size`).
     pub packet_max: u32,
     /// A NOTICE to everybody who logs in; empty: none (`login_notify_message`).
     pub login_notify_message: Arc<str>,
+    /// Who looks up users for the console that no list has.
+    pub console_auth_query: Option<Arc<AuthQuery>>,
+    /// In whose words errors of our own are told.
+    pub errors: ErrorStyle,
     /// What is logged of connections.
     pub log: LogSettings,
     /// At SIGTERM: how long open transactions may go on before they are cut.
@@ -498,6 +544,8 @@ impl PoolerSettings {
             disable_pqexec: false,
             packet_max: i32::MAX.unsigned_abs(),
             login_notify_message: "".into(),
+            console_auth_query: None,
+            errors: ErrorStyle::default(),
             log: LogSettings::default(),
             shutdown_timeout: Duration::from_secs(60),
         }

@@ -3,6 +3,7 @@
 //! is who owns a buffer while it is filled or sent from, and that stands in two files, `uring.rs`
 //! and `worker/completion.rs`; docs/decisions/0012 says what that costs.
 
+pub(crate) mod peers;
 #[cfg(target_os = "linux")]
 pub(crate) mod uring;
 #[cfg(not(target_os = "linux"))]

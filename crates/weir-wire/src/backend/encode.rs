@@ -117,15 +117,55 @@ pub fn put_row_description(out: &mut Vec<u8>, names: &[&str]) {
     write::message(out, tag::ROW_DESCRIPTION, |out| {
         write::len16(out, names.len());
         for name in names {
-            write::cstr(out, name.as_bytes());
-            write::i32(out, 0); // of no table
-            write::i16(out, 0); // of no column
-            write::i32(out, 25); // type text
-            write::i16(out, -1); // of varying length
-            write::i32(out, -1); // without a modifier
-            write::i16(out, 0); // in text format
+            put_column(out, name, ColumnType::Text);
         }
     });
+}
+
+/// The types of columns that Weir itself answers with. All values go out as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// `text`
+    Text,
+    /// `int4`
+    Int4,
+    /// `int8`
+    Int8,
+    /// `numeric`
+    Numeric,
+}
+
+impl ColumnType {
+    /// PostgreSQL's number for the type, and its length.
+    fn oid_and_length(self) -> (i32, i16) {
+        match self {
+            Self::Text => (25, -1),
+            Self::Int4 => (23, 4),
+            Self::Int8 => (20, 8),
+            Self::Numeric => (1700, -1),
+        }
+    }
+}
+
+/// Appends RowDescription for columns of these names and types, in text format.
+pub fn put_typed_row_description(out: &mut Vec<u8>, columns: &[(&str, ColumnType)]) {
+    write::message(out, tag::ROW_DESCRIPTION, |out| {
+        write::len16(out, columns.len());
+        for (name, column_type) in columns {
+            put_column(out, name, *column_type);
+        }
+    });
+}
+
+fn put_column(out: &mut Vec<u8>, name: &str, column_type: ColumnType) {
+    let (oid, length) = column_type.oid_and_length();
+    write::cstr(out, name.as_bytes());
+    write::i32(out, 0); // of no table
+    write::i16(out, 0); // of no column
+    write::i32(out, oid);
+    write::i16(out, length);
+    write::i32(out, -1); // without a modifier
+    write::i16(out, 0); // in text format
 }
 
 /// Appends a row of text values; `None` is NULL.

@@ -4,11 +4,12 @@
 //! only a document without any becomes a [`Config`].
 
 mod fault;
+pub(crate) mod keeper;
 mod paging;
 mod reader;
 mod table;
 mod tls;
-mod userlist;
+pub(crate) mod userlist;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -154,7 +155,8 @@ pub(crate) fn schema() -> String {
     out
 }
 
-fn looks_like_ini(text: &str) -> bool {
+/// True if `text` is a `pgbouncer.ini` and no `weir.toml`.
+pub(crate) fn looks_like_ini(text: &str) -> bool {
     text.lines()
         .any(|l| matches!(l.trim(), "[databases]" | "[pgbouncer]"))
 }

@@ -11,6 +11,16 @@ pub(crate) type Users = BTreeMap<Arc<str>, Secret>;
 
 /// Reads a user list. `Err`: the faults as (line, what is wrong).
 pub(crate) fn read(text: &str) -> Result<Users, Vec<(usize, String)>> {
+    let (users, faults) = read_what_can_be(text);
+    if faults.is_empty() {
+        Ok(users)
+    } else {
+        Err(faults)
+    }
+}
+
+/// Reads a user list as far as it can be read, and the faults of the rest.
+pub(crate) fn read_what_can_be(text: &str) -> (Users, Vec<(usize, String)>) {
     let mut users = BTreeMap::new();
     let mut faults = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -32,11 +42,7 @@ pub(crate) fn read(text: &str) -> Result<Users, Vec<(usize, String)>> {
             None => faults.push((number + 1, "expected `\"user\" \"secret\"`".to_owned())),
         }
     }
-    if faults.is_empty() {
-        Ok(users)
-    } else {
-        Err(faults)
-    }
+    (users, faults)
 }
 
 fn quoted(text: &str) -> Option<(String, &str)> {

@@ -49,7 +49,10 @@ impl Worker {
                     .map(|(stream, _)| (OwnedFd::from(stream), Arc::from("unix"), false)),
             };
             match accepted {
-                Ok((fd, addr, speaks)) => self.accepted(Socket::from(fd), addr, speaks),
+                Ok((fd, addr, speaks)) => {
+                    let is_unix = matches!(listener, Listener::Unix { .. });
+                    self.accepted(Socket::from(fd), addr, speaks, is_unix);
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     *more = false;
                     return;
@@ -61,9 +64,13 @@ impl Worker {
     }
 
     /// `speaks`: its first bytes are there already.
-    fn accepted(&mut self, socket: Socket, addr: Arc<str>, speaks: bool) {
+    fn accepted(&mut self, socket: Socket, addr: Arc<str>, speaks: bool, is_unix: bool) {
         self.now = self.clock.now();
         let client = self.engine.accepted(addr, self.now, &mut self.fx);
+        if is_unix {
+            let peer = self.peers.of(&socket, self.names_peers);
+            self.engine.peer(client, peer);
+        }
         let conn = Conn::Client(client);
         let slot = self.insert(Connection::new(socket, Phase::Open, Some(conn)));
         if self.ring.is_some() {

@@ -5,11 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use socket2::{Domain, SockAddr, Socket, Type};
 use weir_engine::Conn;
-use weir_model::{ConnectFailure, Event, Instant, ServerId, TlsSettings};
+use weir_model::{
+    ConnectFailure, Event, Instant, Logged, Loudness, ServerId, Speaker, TlsSettings,
+};
 use weir_wire::startup;
 
 use super::connection::{Connection, Phase, Slot};
@@ -20,8 +23,14 @@ use crate::resolve::{Answer, Lookup};
 /// Cancel requests on their way at a time. PostgreSQL forks for each, so more would be an attack.
 const CANCELS_MAX: usize = 64;
 
-/// How long a cancel request may take, name resolution excepted.
-const CANCEL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long a cancel request may take, name resolution excepted, where the settings set no limit:
+/// sockets that nobody answers must go sometime.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The limit that these settings mean.
+pub(super) fn cancel_timeout(set: Duration) -> Duration {
+    if set.is_zero() { CANCEL_TIMEOUT } else { set }
+}
 
 /// What a connection is opened for.
 #[derive(Debug)]
@@ -120,8 +129,16 @@ impl Worker {
     fn dial_named(&mut self, port: u16, purpose: Purpose, answer: Answer) {
         match answer {
             Ok(ips) => {
-                let rest = ips.iter().rev().map(|&ip| SocketAddr::new(ip, port));
-                self.dial_next(purpose, rest.collect(), String::new());
+                // A name with several addresses: each dial begins with another of them.
+                self.dials = self.dials.wrapping_add(1);
+                let mut rest: Vec<_> = ips
+                    .iter()
+                    .rev()
+                    .map(|&ip| SocketAddr::new(ip, port))
+                    .collect();
+                let by = self.dials % rest.len().max(1);
+                rest.rotate_right(by);
+                self.dial_next(purpose, rest, String::new());
             }
             Err(says) => self.dial_failed(purpose, says),
         }
@@ -151,7 +168,8 @@ impl Worker {
         }));
         let slot = self.insert(Connection::new(socket, phase, conn));
         if cancel {
-            self.cancels.push((slot, self.now.after(CANCEL_TIMEOUT)));
+            self.cancels
+                .push((slot, self.now.after(self.cancel_timeout)));
         }
         let registry = self.poll.registry();
         let watched = self.conns[slot.key()].watch(registry, slot, true);
@@ -188,6 +206,10 @@ impl Worker {
                     self.drop_connection(slot);
                     return self.dial_failed(Purpose::Server(server), e.to_string());
                 }
+                let local = self.conns[slot.key()].socket.local_addr().ok();
+                let local = local.and_then(|addr| addr.as_socket());
+                let shown = local.map_or_else(|| "unix".to_owned(), |addr| addr.to_string());
+                self.engine.dialed_from(server, &shown, &mut self.fx);
                 self.receive_by_ring(slot);
                 self.todo.push_back(Todo::Dialed(server, Ok(())));
             }
@@ -304,6 +326,17 @@ impl Worker {
             } else if until <= now {
                 self.cancels.swap_remove(i);
                 self.drop_connection(slot);
+                self.reporter.event(Event::Logged(Logged {
+                    by: Speaker::Pooler,
+                    loudness: Loudness::Log,
+                    database: "".into(),
+                    user: "".into(),
+                    addr: "".into(),
+                    text: format!(
+                        "closing because: cancel_wait_timeout (age={}s)",
+                        self.cancel_timeout.as_secs()
+                    ),
+                }));
             } else {
                 i += 1;
             }

@@ -47,6 +47,10 @@ impl Worker {
             return;
         }
         let mut fx = std::mem::take(&mut self.fx);
+        // Before the bytes: who reads of an error finds it in the log already.
+        for event in fx.events.drain(..) {
+            self.reporter.event(event);
+        }
         let mut effects = fx.list.iter().peekable();
         while let Some(effect) = effects.next() {
             match effect {
@@ -103,9 +107,6 @@ impl Worker {
                 }
                 Effect::Exit => self.exit_at = Some(self.now.after(FLUSH_TIMEOUT)),
             }
-        }
-        for event in fx.events.drain(..) {
-            self.reporter.event(event);
         }
         fx.clear();
         self.fx = fx;

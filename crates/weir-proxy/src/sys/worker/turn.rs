@@ -16,7 +16,7 @@ use weir_engine::{Conn, Effects, Engine};
 use weir_model::{ConnectFailure, Instant, Order, ServerId};
 
 use super::connection::{Connection, Phase, Slot};
-use super::dial::Unnamed;
+use super::dial::{Unnamed, cancel_timeout};
 use super::names::Names;
 use super::perform::fault;
 use super::sealed::Sealing;
@@ -24,6 +24,7 @@ use crate::channel::{Down, Orders, Reporter};
 use crate::clock::Clock;
 use crate::listen::Listener;
 use crate::resolve::Resolver;
+use crate::sys::peers::{Peers, names_peers};
 use crate::sys::uring::{Lent, Ring};
 use crate::tls::TlsContexts;
 
@@ -64,6 +65,10 @@ pub(crate) struct Parts {
     pub(crate) tls: Arc<TlsContexts>,
     /// Whether to receive and send by io_uring.
     pub(crate) ring: bool,
+    /// How long a cancel request may take.
+    pub(crate) cancel_wait_timeout: Duration,
+    /// Whether to tell the engine the names of users at the other end of Unix sockets.
+    pub(crate) names_peers: bool,
 }
 
 /// What the engine must still be told. Kept in a list, since a call's effects are performed
@@ -110,6 +115,11 @@ pub(crate) struct Worker {
     pub(super) accept_reported: Option<Instant>,
     orders_left: bool,
     pub(super) exit_at: Option<Instant>,
+    pub(super) cancel_timeout: Duration,
+    /// Counts connections to hosts with a name.
+    pub(super) dials: usize,
+    pub(super) names_peers: bool,
+    pub(super) peers: Peers,
 }
 
 impl Worker {
@@ -157,6 +167,10 @@ impl Worker {
             accept_reported: None,
             orders_left: false,
             exit_at: None,
+            cancel_timeout: cancel_timeout(parts.cancel_wait_timeout),
+            dials: 0,
+            names_peers: parts.names_peers,
+            peers: Peers::default(),
         })
     }
 
@@ -488,8 +502,13 @@ impl Worker {
                     return;
                 }
             };
-            if order == Order::Drain {
-                self.listeners.clear();
+            match &order {
+                Order::Drain | Order::Shutdown { .. } => self.listeners.clear(),
+                Order::Configure { settings, .. } => {
+                    self.cancel_timeout = cancel_timeout(settings.0.cancel_wait_timeout);
+                    self.names_peers = names_peers(&settings.0);
+                }
+                _ => {}
             }
             self.engine.order(order, self.now, &mut self.fx);
             self.perform(None, &[]);
