@@ -100,9 +100,7 @@ impl Engine {
 
     /// Why one more client of this user may not come to this database; `None`: it may.
     pub(crate) fn client_cap(&self, database: &str, user: &str) -> Option<String> {
-        let Some(db) = self.databases.get(database) else {
-            return None;
-        };
+        let db = self.databases.get(database)?;
         let most = self.settings.pools[db.template].clients_max;
         if most > 0 && db.clients >= most {
             return Some(format!(

@@ -54,6 +54,12 @@ enum Step {
     ScramFinal(scram::Server),
 }
 
+/// What a startup packet asks for: user, database, settings.
+type Wish = (Arc<str>, Arc<str>, Session);
+
+/// SQLSTATE and text.
+type Refusal = (&'static str, String);
+
 /// Who waits for a lookup, and for what it came.
 pub(crate) struct Asking {
     pub(crate) database: Arc<str>,
@@ -287,11 +293,7 @@ impl Engine {
     }
 
     /// What a startup packet asks for: user, database, settings.
-    fn read_startup(
-        &self,
-        id: ClientId,
-        params: &[(String, String)],
-    ) -> Result<(Arc<str>, Arc<str>, Session), (&'static str, String)> {
+    fn read_startup(&self, id: ClientId, params: &[(String, String)]) -> Result<Wish, Refusal> {
         let mut user = "";
         let mut database = "";
         let mut base = Session::default();
