@@ -151,7 +151,7 @@ fn malformed_messages_of_a_client_are_refused_by_name() {
         ),
         (
             "p=tls-server-end-point,,n=,r=abc",
-            "the client requires channel binding, which Weir doesn't offer",
+            "client requires SCRAM channel binding, but the connection has no TLS that could be bound",
         ),
         (
             "q,,n=,r=abc",

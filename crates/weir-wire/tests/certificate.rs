@@ -13,6 +13,7 @@ fn made(
     let key = KeyPair::generate_for(algorithm).unwrap();
     let hosts: Vec<String> = hosts.iter().map(|h| (*h).to_owned()).collect();
     let mut params = CertificateParams::new(hosts).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
     params
         .distinguished_name
         .push(DnType::OrganizationName, "Weir, Inc.");

@@ -61,7 +61,7 @@ pub enum ScramError {
     },
     /// The client insists on channel binding.
     #[error(
-        "client requires SCRAM channel binding, but it is not supported: the connection has no TLS, or Weir's certificate is signed in a way that has no hash (Ed25519)"
+        "client requires SCRAM channel binding, but the connection has no TLS that could be bound"
     )]
     ChannelBinding,
     /// The client was made to believe that we can't bind the channel.
