@@ -22,6 +22,7 @@ use crate::lookup::Lookup;
 use crate::measure::Link;
 use crate::server_login::ServerLogin;
 use crate::session_settings::{Params, Session};
+use crate::tls::Secured;
 
 /// What it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +107,8 @@ pub(crate) struct Server {
     /// When it is too old to be used again.
     pub(crate) expires: Instant,
     pub(crate) login: Option<Box<ServerLogin>>,
+    /// What TLS settled; `None`: there is none.
+    pub(crate) tls: Option<Arc<Secured>>,
     /// Where it is.
     pub(crate) place: Place,
     /// Somebody has had it.

@@ -149,6 +149,9 @@ pub(crate) fn serve(
     };
     let proxy =
         Proxy::start_with(settings, Some(tap)).map_err(|fault| Failed::Failed(anyhow!(fault)))?;
+    for warning in &proxy.warnings {
+        tracing::warn!("{warning}");
+    }
     let io = format!("{} ({})", proxy.driver.driver, proxy.driver.because);
     let local: Vec<String> = proxy.local.iter().map(ToString::to_string).collect();
     tracing::info!(listen = %local.join(", "), io, "Pooling.");

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use weir_model::{
     AuthMethod, AuthQuery, ErrorStyle, Hba, IdentMaps, LoadBalance, LogSettings, Place, PoolMode,
-    PoolSettings, PoolSize, PoolerSettings, Secret, ServerCheck, ServerSettings, UserSettings,
+    PoolSettings, PoolSize, PoolerSettings, Secret, ServerCheck, ServerSettings, TlsSettings,
+    TlsVersion, UserSettings,
 };
 
 use super::keys;
@@ -175,6 +176,24 @@ impl Reader<'_> {
         }
     }
 
+    /// TLS towards `client`s or `server`s.
+    fn tls(&self, side: &str) -> TlsSettings {
+        let text = |key: &str| self.text(&format!("{side}_{key}"));
+        let mode = self.written.value(&format!("{side}_tls_sslmode"));
+        let mode = mode.and_then(|word| word.to_ascii_lowercase().parse().ok());
+        let (version_min, version_max) = tls_versions(text("tls_protocols").unwrap_or("secure"));
+        TlsSettings {
+            ca: text("tls_ca_file").map(PathBuf::from),
+            cert: text("tls_cert_file").map(PathBuf::from),
+            key: text("tls_key_file").map(PathBuf::from),
+            version_min,
+            version_max,
+            ciphers: text("tls_ciphers").unwrap_or_default().to_owned(),
+            ciphers_13: text("tls13_ciphers").unwrap_or_default().to_owned(),
+            ..TlsSettings::of(mode.unwrap_or_default())
+        }
+    }
+
     fn outside(&self) -> Outside {
         let port = u16::try_from(self.number("listen_port")).unwrap_or(6432);
         let mut listen: Vec<String> = Vec::new();
@@ -222,6 +241,7 @@ impl Reader<'_> {
             .iter()
             .map(|(name, pairs)| (name.as_str().into(), user(pairs)))
             .collect();
+        settings.tls = Arc::new(self.tls("client"));
         settings.auth_method = self.auth_method();
         settings.hba = beside.hba.clone();
         settings.ident = beside.ident.clone();
@@ -343,6 +363,7 @@ impl Reader<'_> {
             Some(word) if word.eq_ignore_ascii_case("disable") => LoadBalance::Disable,
             _ => LoadBalance::RoundRobin,
         };
+        server.tls = Arc::new(self.tls("server"));
         server.connect_timeout = self.seconds("server_connect_timeout");
         server.login_retry = self.seconds("server_login_retry");
         // PgBouncer takes zero for "as for all" in a database's line.
@@ -430,8 +451,25 @@ pub(crate) fn servers(pooler: &PoolerSettings) -> Vec<Arc<ServerSettings>> {
     servers.into_values().collect()
 }
 
+/// The oldest and the newest of a list of versions; words like `secure` and `legacy` mean all that
+/// there are here, which is 1.2 and 1.3.
+fn tls_versions(words: &str) -> (TlsVersion, TlsVersion) {
+    let named = |version: TlsVersion| {
+        words
+            .split([',', ':', ' '])
+            .any(|word| word.parse() == Ok(version))
+    };
+    match (named(TlsVersion::V12), named(TlsVersion::V13)) {
+        (true, false) => (TlsVersion::V12, TlsVersion::V12),
+        (false, true) => (TlsVersion::V13, TlsVersion::V13),
+        (true, true) | (false, false) => (TlsVersion::V12, TlsVersion::V13),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use weir_model::TlsMode;
+
     use super::super::ini;
     use super::*;
 
@@ -475,6 +513,24 @@ mod tests {
             meant.outside.listen,
             ["0.0.0.0:6432", "[::]:6432", "[::1]:6432"]
         );
+    }
+
+    #[test]
+    fn tls_is_read_for_both_sides() {
+        let meant = meant(
+            "[databases]\na = host=h\n[pgbouncer]\nclient_tls_sslmode = require\n\
+             client_tls_cert_file = c.pem\nclient_tls_key_file = c.key\n\
+             client_tls_protocols = tlsv1.3\nserver_tls_ca_file = ca.pem\n",
+        );
+        let clients = &meant.pooler.tls;
+        assert_eq!(clients.mode, TlsMode::Require);
+        assert_eq!(clients.cert, Some(PathBuf::from("c.pem")));
+        assert_eq!(clients.version_min, TlsVersion::V13);
+        let server = &meant.pooler.pools[0].server.tls;
+        assert_eq!(server.mode, TlsMode::Prefer, "PgBouncer's default");
+        assert_eq!(server.ca, Some(PathBuf::from("ca.pem")));
+        assert_eq!(tls_versions("tlsv1.2"), (TlsVersion::V12, TlsVersion::V12));
+        assert_eq!(tls_versions("legacy"), tls_versions("secure"));
     }
 
     #[test]
