@@ -1,10 +1,8 @@
 //! What the engine decides about TLS, without any.
-
-mod scenario;
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 
-use scenario::*;
 use weir_engine::{Conn, Effect, Effects, Engine, Secured};
 use weir_model::{
     Event, Instant, PoolSettings, PoolerSettings, ServerSettings, TlsMode, TlsSettings,

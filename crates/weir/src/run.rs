@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use weir_api::console::{Console, Keeper};
 use weir_api::deliveries::{self, Switchboard};
+use weir_api::see::configuration::Configuration;
 use weir_api::{ApiSettings, ServeFault, console};
 use weir_control::core::{Core, CoreSettings};
 use weir_control::handle::ControlHandle;
@@ -67,6 +68,8 @@ pub(crate) struct Face {
     pub(crate) manner: Manner,
     /// Called once everything is bound and signals are caught.
     pub(crate) ready: Ready,
+    /// Every setting with where it came from, for the page "configuration".
+    pub(crate) shown: Configuration,
 }
 
 /// What is done when everything is there, with the addresses that are bound.
@@ -101,6 +104,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
         log: None,
         manner: Manner::Weir,
         ready: Box::new(|_| Ok(())),
+        shown: crate::shown::configuration(args, &environment),
     };
     serve(config, face, environment)
 }
@@ -175,6 +179,7 @@ pub(crate) fn serve(
         local,
         api,
         board,
+        shown: Arc::new(face.shown),
         environment,
         keeper: face.keeper,
         manner: face.manner,
@@ -195,6 +200,7 @@ struct Started {
     local: Vec<String>,
     api: Option<SocketAddr>,
     board: Option<Arc<Switchboard>>,
+    shown: Arc<Configuration>,
     environment: BTreeMap<String, String>,
     keeper: Arc<dyn Keeper>,
     manner: Manner,
@@ -216,6 +222,7 @@ async fn control(
         local,
         api,
         board,
+        shown,
         environment,
         keeper,
         manner,
@@ -267,6 +274,7 @@ async fn control(
             addr,
             &config,
             board.clone(),
+            shown,
             handle.clone(),
             stopped.clone(),
         )
@@ -486,11 +494,14 @@ async fn serve_api(
     addr: SocketAddr,
     config: &Config,
     board: Option<Arc<Switchboard>>,
+    shown: Arc<Configuration>,
     handle: ControlHandle,
     mut stopped: watch::Receiver<bool>,
 ) {
     let settings = ApiSettings {
         token: config.api_token.as_deref().map(|t| Secret(t.into())),
+        read_open: config.api_read_open,
+        configuration: shown,
         board,
         ingest: config.ingest.clone(),
         ..ApiSettings::on(addr)
@@ -673,7 +684,7 @@ pub(crate) fn read_file(
 }
 
 /// `postgres://user:password@host:port/database` → a configuration of one server, any database.
-fn upstream(url: &str) -> Result<Config, String> {
+pub(crate) fn upstream(url: &str) -> Result<Config, String> {
     let parsed: tokio_postgres::Config = url
         .parse()
         .map_err(|fault| format!("--upstream `{}`: {fault}", without_password(url)))?;

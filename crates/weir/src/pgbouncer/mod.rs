@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use weir_api::console::{ConfigRow, Keeper as _};
+use weir_api::see::configuration::{Configuration, Origin, SET, SettingRow};
 use weir_control::regulate::RegulatorMode;
 use weir_model::ServerSettings;
 
@@ -110,6 +112,39 @@ pub(crate) fn run_file(
     };
     start(&options, environment.clone())
         .map_err(|_| Failed::Failed(anyhow::anyhow!("{} wasn't served", file.display())))
+}
+
+/// The keys of `[pgbouncer]` as they hold at start, for the page "configuration".
+fn shown(file: &str, keeper: &IniKeeper) -> Configuration {
+    let written: std::collections::BTreeSet<&str> =
+        keeper.written_keys().map(|(key, _)| key).collect();
+    let row = |row: ConfigRow| {
+        let is_written = written.contains(row.key.as_str());
+        // It may hold a password to bind with.
+        let secret = row.key == "auth_ldap_options";
+        SettingRow {
+            section: "pgbouncer".to_owned(),
+            pgbouncer: Some(row.key.clone()),
+            value: match row.value {
+                Some(_) if secret => Some(SET.to_owned()),
+                value => value,
+            },
+            name: row.key,
+            default: row.default,
+            origin: if is_written {
+                Origin::File
+            } else {
+                Origin::Default
+            },
+            place: is_written.then(|| file.to_owned()),
+            secret,
+            says: String::new(),
+        }
+    };
+    Configuration {
+        file: Some(file.to_owned()),
+        settings: keeper.kept().config.into_iter().map(row).collect(),
+    }
 }
 
 /// `weir config check pgbouncer.ini`.
@@ -212,7 +247,9 @@ fn start(options: &Options, environment: BTreeMap<String, String>) -> Result<(),
     }
     let config = config_of(options, &outside, pooler).map_err(|says| die(&log, &says))?;
     let pid = Arc::new(std::sync::Mutex::new(None));
+    let shown = shown(&options.file, &keeper);
     let face = Face {
+        shown,
         keeper: Arc::new(keeper),
         log: Some(log.clone()),
         manner: Manner::PgBouncer,
