@@ -1,0 +1,33 @@
+/** Which act is being asked about? One dialog for all of them; and who asks, remembered. */
+import type { Act } from './acts';
+
+const KEY = 'weir.by';
+
+function kept(): string {
+  try {
+    return localStorage.getItem(KEY) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+class Asking {
+  act = $state.raw<Act | undefined>();
+  by = $state(kept());
+  /** Grows with each act that was done, so that pages look again. */
+  done = $state(0);
+
+  open(act: Act): void {
+    this.act = act;
+  }
+
+  remember(): void {
+    try {
+      localStorage.setItem(KEY, this.by.trim());
+    } catch {
+      // Asked again next time, then.
+    }
+  }
+}
+
+export const asking = new Asking();
