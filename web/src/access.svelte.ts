@@ -1,14 +1,9 @@
 /** May this browser act? The server says; until it has, it may try. */
-import { get, type Address } from './api/client';
+import type { components } from './api/schema';
+import { address, get } from './api/client';
 import { live } from './live/live.svelte';
 
-export interface Session {
-  can_act?: boolean;
-  can_read?: boolean;
-  signed_in?: boolean;
-  token_needed?: boolean;
-  says?: string;
-}
+export type Session = components['schemas']['Session'];
 
 class Access {
   session = $state.raw<Session | undefined>();
@@ -16,7 +11,7 @@ class Access {
 
   async ask(): Promise<void> {
     try {
-      this.session = await get('/api/v1/session' as Address<Session>);
+      this.session = await get(address('/api/v1/session'));
       if (this.session.can_read === false) live.locked = true;
     } catch {
       // A Weir without sessions: what it refuses, it will say.

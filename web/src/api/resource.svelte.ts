@@ -9,7 +9,7 @@ import { asFault, get, type Address, type Fault } from './client';
 
 export interface Freshness {
   /** Ask again with each n-th tick; 0: never. */
-  ticks?: number;
+  ticks?: number | (() => number);
   /** Ask again when this changes. */
   also?: () => unknown;
   /** Stand still: the past doesn't change. */
@@ -43,7 +43,7 @@ export class Resource<T> {
     let seen = untrack(() => ({ tick: live.tick, epoch: live.epoch, also: fresh.also?.() }));
     $effect(() => {
       const now = { tick: live.tick, epoch: live.epoch, also: fresh.also?.() };
-      const every = fresh.ticks ?? 0;
+      const every = (typeof fresh.ticks === 'function' ? untrack(fresh.ticks) : fresh.ticks) ?? 0;
       const due = every > 0 && Math.floor(now.tick / every) !== Math.floor(seen.tick / every);
       const changed = now.epoch !== seen.epoch || now.also !== seen.also;
       seen = now;

@@ -6,11 +6,16 @@
  * - While paused, or while the tab is hidden, nothing moves; afterwards the pages ask anew.
  * - `silent_s` counts from the last sign of life, not from the last change.
  */
+import type { components } from '../api/schema';
+import { poolName } from '../words/names';
 import { listen, type Heard, type Share } from './share';
 import type { StreamEvent } from './sse';
 
 /** Longer silence than this is said at the top of each page. */
 export const STALE_S = 3;
+
+type Sample = components['schemas']['SampleEvent'];
+type Brief = components['schemas']['PoolBrief'];
 
 export interface IncidentNews {
   at: string;
@@ -39,8 +44,10 @@ class Live {
   paused = $state(false);
   /** The newest entries of incidents, for the page that shows it and for the announcement. */
   news = $state.raw<IncidentNews | undefined>();
-  /** The last sample's rows. */
-  pools = $state.raw<readonly unknown[]>([]);
+  /** The newest row of each pool that the stream has told of, by name. Bounded by the pools. */
+  pools = $state.raw<ReadonlyMap<string, Brief>>(new Map());
+  /** The sums over all pools, as of the last sample. */
+  overview = $state.raw<Sample['overview']>();
 
   #heardAt = 0;
   #share: Share | undefined;
@@ -118,9 +125,15 @@ class Live {
   #apply(event: StreamEvent): void {
     switch (event.event) {
       case 'sample': {
-        const body = JSON.parse(event.data) as { at: string; pools?: unknown[] };
+        const body = JSON.parse(event.data) as Sample;
         this.at = body.at;
-        this.pools = body.pools ?? [];
+        // A sample tells of those that changed; a whole one also that others are gone.
+        if (body.kind === 'brief') {
+          const pools = new Map(body.whole ? [] : this.pools);
+          for (const pool of body.pools as Brief[]) pools.set(poolName(pool), pool);
+          this.pools = pools;
+        }
+        this.overview = body.overview;
         this.tick += 1;
         break;
       }
@@ -131,7 +144,7 @@ class Live {
         const body = JSON.parse(event.data) as {
           at: string;
           entry: { kind: string };
-          incident: { id: string; status: string; title: string };
+          incident: components['schemas']['IncidentSummary'];
         };
         this.incidents += 1;
         const { id, status, title } = body.incident;

@@ -1,5 +1,8 @@
 /** The rows of the table of pools, and their order. Pure. */
+import type { components } from '../api/schema';
 import { poolName } from '../words/names';
+
+export type Brief = components['schemas']['PoolBrief'];
 
 export interface PoolRow {
   database: string;
@@ -8,7 +11,8 @@ export interface PoolRow {
   paused: boolean;
   size: number;
   size_min: number;
-  size_max: number;
+  /** Null: no bound is known. */
+  size_max: number | null;
   waiting: number;
   active: number;
   transactions_per_s: number;
@@ -48,20 +52,25 @@ export function sorted(rows: readonly PoolRow[], sort: string): PoolRow[] {
   });
 }
 
-/** The API's rows as the table has them. */
-export function rowsOf(pools: readonly BriefPool[]): PoolRow[] {
-  return pools.map((pool) => ({
+/** The API's rows as the table has them. `newer` holds what the stream has told since, by name. */
+export function rowsOf(pools: readonly Brief[], newer: ReadonlyMap<string, Brief> = new Map()): PoolRow[] {
+  const known = new Set(pools.map(poolName));
+  const opened = [...newer.values()].filter((pool) => !known.has(poolName(pool)));
+  return [...pools, ...opened].map((base) => {
+    const pool = { ...base, ...newer.get(poolName(base)) };
+    return {
     database: pool.database,
     user: pool.user,
     level: pool.level ?? null,
-    paused: pool.paused ?? false,
+    paused: pool.paused,
     size: pool.size,
     size_min: pool.size_min,
     size_max: pool.size_max,
     waiting: pool.waiting,
     active: pool.active,
     transactions_per_s: pool.transactions_per_s,
-    wait_s_p99: pool.wait_s_p99,
-    spark: pool.spark?.wait_p99_s ?? [],
-  }));
+    wait_s_p99: pool.wait_p99_s,
+    spark: base.spark?.wait_p99_s ?? [],
+    };
+  });
 }

@@ -20,7 +20,7 @@ const known = (value: number | null | undefined) => (typeof value === 'number' ?
 function values(sample: Sample): Record<Column, number | null> {
   const held = sample.executing_s + sample.thinking_s + sample.network_s;
   const part = (value: number) => (held > 0 ? value / held : null);
-  const rates = sample as Sample & { arrivals_per_s?: number; transactions_per_s?: number };
+  const rate = (n: number) => (sample.interval_s > 0 ? n / sample.interval_s : null);
   return {
     wait_p50: known(sample.wait_s.p50),
     wait_p99: known(sample.wait_s.p99),
@@ -33,8 +33,8 @@ function values(sample: Sample): Record<Column, number | null> {
     executing: part(sample.executing_s),
     thinking: part(sample.thinking_s),
     network: part(sample.network_s),
-    arrivals: known(rates.arrivals_per_s),
-    completions: known(rates.transactions_per_s),
+    arrivals: rate(sample.arrivals),
+    completions: rate(sample.completions),
   };
 }
 
