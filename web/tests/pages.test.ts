@@ -130,6 +130,12 @@ describe('the recorder’s series', () => {
     expect(made.of.arrivals).toEqual([40, 40, null, 40]);
   });
 
+  test('that were stored by the minute are a line all the same', () => {
+    const minute = (n: number) => sample(`2026-11-25T08:0${n}:00Z`, { interval_s: 60, arrivals: 600 });
+    const made = columns([minute(0), minute(1), minute(2), sample('2026-11-25T08:02:15Z', { interval_s: 15, arrivals: 15 })], 15);
+    expect(made.of.arrivals).toEqual([10, 10, 10, 1]);
+  });
+
   test('of another time are laid on the instants of this one', () => {
     const earlier = columns([sample('2026-11-25T07:00:00Z', { size: 5 }), sample('2026-11-25T07:00:02Z', { size: 6 })], 1, 3600);
     const at = Date.parse('2026-11-25T08:00:00Z') / 1000;

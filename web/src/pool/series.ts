@@ -38,7 +38,8 @@ function values(sample: Sample): Record<Column, number | null> {
   };
 }
 
-/** Columns of one pool. A hole of more than three steps becomes a gap in the line. */
+/** Columns of one pool. A hole of more than three steps becomes a gap in the line; where only minutes
+ * were stored, a step is a minute. */
 export function columns(samples: readonly Sample[], step_s: number, shift_s = 0): Columns {
   const times: number[] = [];
   const of = Object.fromEntries(NAMES.map((name) => [name, [] as (number | null)[]])) as Columns['of'];
@@ -50,7 +51,8 @@ export function columns(samples: readonly Sample[], step_s: number, shift_s = 0)
     const at = Date.parse(sample.at) / 1000 + shift_s;
     const before = times.at(-1);
     if (before !== undefined && at <= before) continue;
-    if (before !== undefined && step_s > 0 && at - before > step_s * 3 + 0.5) push(before + step_s, undefined);
+    const step = Math.max(step_s, sample.interval_s);
+    if (before !== undefined && step_s > 0 && at - before > step * 3 + 0.5) push(before + step, undefined);
     push(at, values(sample));
   }
   return { times, of };
