@@ -52,6 +52,12 @@ export function sorted(rows: readonly PoolRow[], sort: string): PoolRow[] {
   });
 }
 
+/** The rails in words; of a past instant they aren't always known. */
+export function rails(row: Pick<PoolRow, 'size_min' | 'size_max'>): string {
+  if (row.size_max !== null) return `${row.size_min} to ${row.size_max}`;
+  return row.size_min > 0 ? `from ${row.size_min}` : '–';
+}
+
 /** The API's rows as the table has them. `newer` holds what the stream has told since, by name. */
 export function rowsOf(pools: readonly Brief[], newer: ReadonlyMap<string, Brief> = new Map()): PoolRow[] {
   const known = new Set(pools.map(poolName));
