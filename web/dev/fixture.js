@@ -231,7 +231,7 @@ createServer((request, response) => {
         incident.clocks.acknowledged_at = iso(Date.now());
       }
       if (url.pathname.endsWith('/notes')) incident.timeline.push({ at: iso(Date.now()), kind: 'note', by: 'person', who: body.by, says: body.text, evidence: [] });
-      push('incident', { at: iso(Date.now()), entry: { kind: url.pathname.split('/').pop() }, incident: summary() });
+      push('incident', { at: iso(Date.now()), entry: { kind: url.pathname.endsWith('/ack') ? 'acknowledged' : 'note' }, incident: summary() });
       return json({ schema: 'weir.done/1', says: `done: ${body.order ?? url.pathname.split('/').pop()}`, incident: null, ...(body.order === 'resize' ? { undo: { order: 'resize', pool: body.pool, size: 10 } } : {}) });
     });
     return;

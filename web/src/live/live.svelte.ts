@@ -42,8 +42,8 @@ class Live {
   /** A token is needed. */
   locked = $state(false);
   paused = $state(false);
-  /** The newest entries of incidents, for the page that shows it and for the announcement. */
-  news = $state.raw<IncidentNews | undefined>();
+  /** The entries of incidents that the last frame brought, for the announcement. */
+  news = $state.raw<readonly IncidentNews[]>([]);
   /** The newest row of each pool that the stream has told of, by name. Bounded by the pools. */
   pools = $state.raw<ReadonlyMap<string, Brief>>(new Map());
   /** The sums over all pools, as of the last sample. */
@@ -52,6 +52,7 @@ class Live {
   #heardAt = 0;
   #share: Share | undefined;
   #waiting: StreamEvent[] = [];
+  #told: IncidentNews[] = [];
   #frame = false;
   #wasDown = false;
 
@@ -117,7 +118,9 @@ class Live {
       this.#frame = false;
       const events = this.#waiting;
       this.#waiting = [];
+      this.#told = [];
       for (const one of events) this.#apply(one);
+      if (this.#told.length > 0) this.news = this.#told;
     };
     if (document.hidden) setTimeout(apply, 100);
     else requestAnimationFrame(apply);
@@ -149,7 +152,7 @@ class Live {
         };
         this.incidents += 1;
         const { id, status, title } = body.incident;
-        this.news = { at: body.at, id, status, title, kind: body.entry.kind };
+        this.#told.push({ at: body.at, id, status, title, kind: body.entry.kind });
         break;
       }
       case 'skipped':
