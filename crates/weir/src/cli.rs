@@ -2,6 +2,7 @@
 
 mod incident;
 mod outside;
+mod top;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub(crate) use incident::{
     Who,
 };
 pub(crate) use outside::{MarkerArgs, NotifyCommand, SilenceCommand};
+pub(crate) use top::TopArgs;
 
 /// A PostgreSQL connection pooler that cannot be surprised by its own pool running dry.
 #[derive(Debug, Parser)]
@@ -36,6 +38,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Replay the founding incident on a private PostgreSQL, with real traffic; ends with the report.
     Demo(DemoArgs),
+    /// A live view in the terminal: pools, clients, queries, waits, incidents, decisions.
+    Top(TopArgs),
     /// Incidents: list, show, declare, and all that people do with one until it is closed.
     #[command(subcommand)]
     Incident(IncidentCommand),

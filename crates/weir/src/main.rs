@@ -15,6 +15,7 @@ mod report_new;
 mod report_pdf;
 mod report_render;
 mod run;
+mod top;
 mod when;
 mod wiring;
 
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Top(args) => top::top(&args),
         Command::Incident(command) => incident::incident(command),
         Command::Silence(command) => outside::silence(command),
         Command::Notify(command) => outside::notify(command),
