@@ -48,6 +48,10 @@ pub(crate) enum Act {
 pub(crate) struct Binding {
     pub(crate) keys: &'static str,
     pub(crate) does: &'static str,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a test holds the help against the keys")
+    )]
     pub(crate) acts: &'static [Act],
 }
 

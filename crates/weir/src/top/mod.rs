@@ -31,6 +31,13 @@ mod told;
 mod waits;
 mod wire;
 
+#[cfg(test)]
+mod goldens;
+#[cfg(test)]
+mod life;
+#[cfg(test)]
+mod scene;
+
 use std::io::IsTerminal as _;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;

@@ -68,7 +68,8 @@ impl Model {
                     }
                     Fault::Strange(_) => doc == Doc::Pools,
                 };
-                if lost {
+                // Several questions fail together; the one that is asked again counts them.
+                if lost && (doc == Doc::Pools || self.link.up) {
                     self.on_link_down(&fault);
                 }
             }

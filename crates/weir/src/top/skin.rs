@@ -52,7 +52,8 @@ impl Skin {
         let plain = Style::new();
         let coloured = match tone {
             Tone::Plain => plain,
-            Tone::Dim => plain.fg(Color::DarkGray),
+            // Not a grey: on some schemes that is the background.
+            Tone::Dim => plain.add_modifier(Modifier::DIM),
             Tone::Title => plain.add_modifier(Modifier::BOLD),
             Tone::Good => plain.fg(Color::Green),
             Tone::Warn => plain.fg(Color::Yellow),
@@ -269,9 +270,9 @@ pub(crate) fn seconds(s: f64) -> String {
         s if s < 0.000_999_5 => format!("{:.0} us", s * 1e6),
         s if s < 0.009_95 => format!("{:.1} ms", s * 1e3),
         s if s < 0.999_5 => format!("{:.0} ms", s * 1e3),
-        s if s < 9.95 => format!("{s:.1} s"),
+        s if s < 9.95 && (s - s.round()).abs() > 0.049 => format!("{s:.1} s"),
         s if s < 99.5 => format!("{s:.0} s"),
-        s if s < 5_970.0 => {
+        s if s < 3_599.5 => {
             let s = s.round() as u64;
             format!("{} min {} s", s / 60, s % 60)
         }
@@ -280,6 +281,22 @@ pub(crate) fn seconds(s: f64) -> String {
             format!("{} h {} min", min / 60, min % 60)
         }
         s => format!("{:.0} d", s / 86_400.0),
+    }
+}
+
+/// The same for a column: `4m20s`, `2h05m`.
+pub(crate) fn short_seconds(s: f64) -> String {
+    match s {
+        s if !s.is_finite() || s < 99.5 => seconds(s),
+        s if s < 3_599.5 => {
+            let s = s.round() as u64;
+            format!("{}m{:02}s", s / 60, s % 60)
+        }
+        s if s < 172_800.0 => {
+            let min = (s / 60.0).round() as u64;
+            format!("{}h{:02}m", min / 60, min % 60)
+        }
+        s => seconds(s),
     }
 }
 
@@ -405,5 +422,7 @@ mod tests {
         let n = [0.0, 0.4, 12.0, 1_204.0, 38_200.0, 1_200_000.0].map(number);
         assert_eq!(n, ["0", "0.4", "12", "1,204", "38.2k", "1.2M"]);
         assert_eq!(seconds(f64::NAN), "0 ms");
+        let short = [0.003_2, 260.0, 7_500.0].map(short_seconds);
+        assert_eq!(short, ["3.2 ms", "4m20s", "2h05m"]);
     }
 }

@@ -174,26 +174,41 @@ impl Waits {
                 kind: Kind::Pool,
                 node: None,
             });
-            let more = queue.waiting.saturating_sub(queue.waiters.len() as u64);
-            let count = queue.holders.len() + queue.waiters.len() + usize::from(more > 0);
-            let branch = |n: usize| skin.branch(n + 1 == count);
+            let beyond = |total: u64, listed: &[Node]| total.saturating_sub(listed.len() as u64);
+            let more_hold = beyond(queue.holders_total, &queue.holders);
+            let more_wait = beyond(queue.waiting, &queue.waiters);
+            let mut below: Vec<(String, String, Kind, Option<&Node>)> = Vec::new();
             for (n, holder) in queue.holders.iter().enumerate() {
-                let who = format!("{}holds: {}", branch(n), holder.who());
-                lines.push(line(holder, format!("q{name}h{n}"), who, Kind::Holder));
+                let who = format!("holds: {}", holder.who());
+                below.push((format!("h{n}"), who, Kind::Holder, Some(holder)));
+            }
+            if more_hold > 0 {
+                let who = format!("and {more_hold} more hold");
+                below.push(("h".to_owned(), who, Kind::Holder, None));
             }
             for (n, waiter) in queue.waiters.iter().enumerate() {
-                let who = format!("{}waits: {}", branch(queue.holders.len() + n), waiter.who());
-                lines.push(line(waiter, format!("q{name}w{n}"), who, Kind::Waiter));
+                let who = format!("waits: {}", waiter.who());
+                below.push((format!("w{n}"), who, Kind::Waiter, Some(waiter)));
             }
-            if more > 0 {
-                lines.push(Line {
-                    id: format!("q{name}more"),
-                    who: format!("{}and {more} more", branch(count - 1)),
-                    what: String::new(),
-                    for_s: None,
-                    statement: String::new(),
-                    kind: Kind::Waiter,
-                    node: None,
+            if more_wait > 0 {
+                let who = format!("and {more_wait} more wait");
+                below.push(("w".to_owned(), who, Kind::Waiter, None));
+            }
+            let count = below.len();
+            for (n, (id, who, kind, node)) in below.into_iter().enumerate() {
+                let id = format!("q{name}{id}");
+                let who = format!("{}{who}", skin.branch(n + 1 == count));
+                lines.push(match node {
+                    Some(node) => line(node, id, who, kind),
+                    None => Line {
+                        id,
+                        who,
+                        what: String::new(),
+                        for_s: None,
+                        statement: String::new(),
+                        kind,
+                        node: None,
+                    },
                 });
             }
         }
@@ -269,6 +284,7 @@ mod tests {
             user: "u".to_owned(),
             size: 2,
             waiting,
+            holders_total: 2,
             oldest_wait_s: 2.5,
             holders: vec![node(7, vec![])],
             waiters: vec![Node {
@@ -287,10 +303,12 @@ mod tests {
             [
                 "pool b/u, 2 servers",
                 "├─ holds: pid 7",
+                "├─ and 1 more hold",
                 "├─ waits: client 9",
-                "└─ and 40 more",
+                "└─ and 40 more wait",
                 "pool a/u, 2 servers",
                 "├─ holds: pid 7",
+                "├─ and 1 more hold",
                 "└─ waits: client 9",
             ]
         );

@@ -2,7 +2,7 @@
 
 use super::super::grid::{Cell, Grid, Row, left, right, weighed, words};
 use super::super::model::{Doc, Model, View};
-use super::super::skin::{Tone, number, percent, seconds};
+use super::super::skin::{Tone, number, percent, seconds, short_seconds};
 use super::super::told::{self, Pool};
 use super::super::waits::Kind;
 use super::{Words, absent, bit};
@@ -15,6 +15,8 @@ pub(crate) const SHARE: usize = 1;
 /// Seconds that a row's small chart shows.
 const SPARK: usize = 24;
 const WIDE_SPARK: usize = 60;
+/// What fills it at least, in seconds: a wait of a millisecond is no tower.
+const SPARK_TOP: f32 = 0.010;
 
 /// How bad is it? For sorting: what stops everybody comes before what slows some.
 pub(crate) fn gravity(level: &str, paused: bool) -> u32 {
@@ -42,7 +44,7 @@ pub(crate) fn level_tone(level: &str) -> Tone {
 }
 
 fn span(s: f64) -> Cell {
-    weighed(seconds(s), s)
+    weighed(short_seconds(s), s)
 }
 
 fn count(n: u64, alarming: bool) -> Cell {
@@ -87,7 +89,7 @@ pub(crate) fn pools(model: &Model) -> Grid {
         let waiting = model.history.series(until, spark, |moment| {
             Some(moment.pool(pool.key())?.n.wait_s.p99)
         });
-        let top = waiting.iter().flatten().copied().fold(0.001, f32::max);
+        let top = waiting.iter().flatten().copied().fold(SPARK_TOP, f32::max);
         let (gravity, wait) = (gravity(&pool.words.level, n.paused), n.clients.waiting);
         let because = match &pool.words.recommendation {
             Some(standing) => format!("recommended: {}", standing.says),
@@ -434,7 +436,7 @@ pub(crate) fn says(model: &Model, grid: &Grid) -> Words {
             Some(list) => {
                 let mut text = format!("{shown} of {} clients", number(list.total as f64));
                 if list.shown < list.total {
-                    text.push_str(&format!("{sep}only {} are told at once", list.shown));
+                    text.push_str(&format!("{sep}the API tells {} at once", list.shown));
                 }
                 let at = told::time(&list.at).map_or("an earlier moment".to_owned(), told::clock);
                 if model.past().is_some() {

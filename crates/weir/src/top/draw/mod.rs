@@ -172,8 +172,16 @@ fn head(model: &Model, buffer: &mut Buffer, area: Rect) {
                 status.clients, status.servers
             ));
         }
+        let mut room = usize::from(area.width.saturating_sub(wide + 1));
+        room = room.saturating_sub(left.iter().map(|(text, _)| width_of(text)).sum());
         for part in rest.into_iter().filter(|part| !part.is_empty()) {
-            left.push(bit(format!("{sep}{part}"), Tone::Dim));
+            let part = format!("{sep}{part}");
+            // Whole or not at all.
+            let Some(rest) = room.checked_sub(width_of(&part)) else {
+                break;
+            };
+            room = rest;
+            left.push(bit(part, Tone::Dim));
         }
     }
     put(
@@ -236,7 +244,7 @@ fn tabs(model: &Model, buffer: &mut Buffer, area: Rect) {
     let mut x = 0;
     for (index, view) in View::ALL.iter().enumerate() {
         let chosen = *view == model.view;
-        let name = format!(" {} {} ", index + 1, view.name());
+        let name = format!("{} {} ", index + 1, view.name());
         let tone = if chosen { Tone::Selected } else { Tone::Dim };
         let width = u16::try_from(width_of(&name)).unwrap_or(0);
         put(
@@ -335,7 +343,6 @@ fn hints(model: &Model) -> Words {
     } else {
         pairs.push(("Enter", "look into"));
         pairs.push(("/", "filter"));
-        pairs.push(("s", "sort"));
     }
     match model.view {
         View::Clients | View::Waits => {
@@ -346,23 +353,37 @@ fn hints(model: &Model) -> Words {
         View::Queries | View::Incidents | View::Log => {}
     }
     if model.ongoing().next().is_some() {
-        pairs.push(("a", "acknowledge"));
+        pairs.push(("a", "ack"));
         pairs.push(("f", "onset"));
     }
-    pairs.push(match model.past() {
-        Some(_) => ("End", "now"),
-        None => ("Space", "hold"),
-    });
+    if model.past().is_some() {
+        pairs.push(("End", "now"));
+    }
     pairs.push(("?", "help"));
     pairs.push(("q", "quit"));
+    // What doesn't fit stands in the help.
+    if model.past().is_none() {
+        pairs.push(("Space", "hold"));
+    }
+    if model.page().is_none() {
+        pairs.push(("s", "sort"));
+    }
     let mut words = Vec::new();
     if !filter.is_empty() && model.page().is_none() {
         words.push(bit(format!("/{filter}"), Tone::Accent));
         words.push(bit("  ", Tone::Plain));
     }
+    let mut room = usize::from(model.size.0);
+    room = room.saturating_sub(words.iter().map(|(text, _)| width_of(text)).sum());
     for (key, does) in pairs {
+        let does = format!(" {does}");
+        let Some(rest) = room.checked_sub(key.len() + does.len()) else {
+            break;
+        };
+        room = rest.saturating_sub(2);
         words.push(bit(key, Tone::Accent));
-        words.push(bit(format!(" {does}  "), Tone::Dim));
+        words.push(bit(does, Tone::Dim));
+        words.push(bit("  ", Tone::Plain));
     }
     words
 }

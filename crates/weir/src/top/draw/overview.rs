@@ -121,7 +121,7 @@ fn totals(model: &Model) -> Words {
             Tone::Plain,
         ),
         bit(
-            format!("{sep}{} of {} servers busy", number(busy), number(size)),
+            format!("{sep}{} of {} busy", number(busy), number(size)),
             Tone::Plain,
         ),
     ];
@@ -152,19 +152,22 @@ fn path(model: &Model, width: usize) -> Words {
         "server" => "PostgreSQL".to_owned(),
         hop => hop.to_owned(),
     };
-    let texts: Vec<String> = overview
-        .path
-        .iter()
-        .map(|hop| {
-            format!(
-                "{} {} {}",
-                name(&hop.hop),
-                percent(hop.share),
-                seconds(hop.mean_s)
-            )
-        })
-        .collect();
-    let taken: usize = texts.iter().map(|text| width_of(text) + 3).sum();
+    let texts = |with_mean: bool| -> Vec<String> {
+        let of = |hop: &told::Hop| {
+            let share = format!("{} {}", name(&hop.hop), percent(hop.share));
+            match with_mean {
+                true => format!("{share} {}", seconds(hop.mean_s)),
+                false => share,
+            }
+        };
+        overview.path.iter().map(of).collect()
+    };
+    let needed = |texts: &[String]| -> usize { texts.iter().map(|text| width_of(text) + 3).sum() };
+    let texts = match texts(true) {
+        whole if needed(&whole) <= width + 3 => whole,
+        _ => texts(false),
+    };
+    let taken = needed(&texts);
     let bar = (width.saturating_sub(taken) / overview.path.len())
         .saturating_sub(2)
         .min(24);

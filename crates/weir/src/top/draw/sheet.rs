@@ -142,18 +142,18 @@ pub(crate) fn chart(
         Charted::Waiting | Charted::Busy => super::super::skin::number(f64::from(value)),
     };
     let (what, top, tone) = match charted {
-        Charted::Waiting => ("clients waiting", most, Tone::Bad),
+        Charted::Waiting => ("waiting", most, Tone::Bad),
         Charted::WaitP99 => ("wait p99", most, Tone::Warn),
         Charted::Busy => {
             let sizes = model.history.at(until).map_or(0, |moment| match pool {
                 Some(key) => moment.pool(key).map_or(0, |pool| pool.n.size),
                 None => moment.pools.iter().map(|pool| pool.n.size).sum(),
             });
-            ("servers busy", most.max(sizes as f32), Tone::Accent)
+            ("busy", most.max(sizes as f32), Tone::Accent)
         }
     };
     let caption = match now {
-        Some(now) => format!("{} at most {}, 10 min", show(now), show(most)),
+        Some(now) => format!("{}, at most {} in 10 min", show(now), show(most)),
         None => "nothing known".to_owned(),
     };
     let mut lines = vec![vec![
