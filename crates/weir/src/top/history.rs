@@ -37,7 +37,7 @@ impl Moment {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     moments: VecDeque<Arc<Moment>>,
     rows: usize,

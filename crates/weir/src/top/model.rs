@@ -295,7 +295,7 @@ pub(crate) struct Looks {
     pub(crate) filter: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Model {
     // What was given at the start.
     pub(crate) url: String,

@@ -24,6 +24,7 @@ pub(crate) const ASCII: Skin = Skin {
 };
 
 /// A model, and all that it has wanted to be done.
+#[derive(Clone)]
 pub(crate) struct Scene {
     pub(crate) model: Model,
     pub(crate) now: Instant,
@@ -42,10 +43,17 @@ impl Scene {
 
     /// Two minutes of a day that goes wrong in its second half, all documents told.
     pub(crate) fn in_trouble(skin: Skin, size: (u16, u16)) -> Self {
-        let mut scene = Self::new(skin, size);
-        for second in 0..120 {
-            scene.second(second);
-        }
+        static ONCE: std::sync::OnceLock<Scene> = std::sync::OnceLock::new();
+        let lived = ONCE.get_or_init(|| {
+            let mut scene = Self::new(skin, size);
+            for second in 0..120 {
+                scene.second(second);
+            }
+            scene
+        });
+        let mut scene = lived.clone();
+        scene.model.skin = skin;
+        scene.model.size = size;
         scene
     }
 

@@ -470,10 +470,10 @@ fn incident(model: &Model, incident: &Incident, sheet: &mut Sheet) {
         );
     }
     if !incident.questions.is_empty() {
-        let text = format!(
-            "{} questions are open for the report.",
-            incident.questions.len()
-        );
+        let text = match incident.questions.len() {
+            1 => "1 question is open for the report.".to_owned(),
+            n => format!("{n} questions are open for the report."),
+        };
         sheet.say(0, &text, Tone::Dim);
     }
 }
