@@ -196,7 +196,7 @@ impl Model {
                 Some(Page::Incident(id))
             }
             View::Decisions => Some(Page::Decision(id)),
-            View::Log => None,
+            View::Log => id.parse().ok().map(Page::Line),
         };
         if let Some(page) = page {
             self.pages.push(page);

@@ -47,6 +47,7 @@ const PICTURES: &[(&str, Act)] = &[
     }),
     ("incident", |s| drop(s.types("6").key(KeyCode::Enter))),
     ("decision", |s| drop(s.types("7").key(KeyCode::Enter))),
+    ("line", |s| drop(s.types("8").key(KeyCode::Enter))),
     ("help", |s| drop(s.types("?"))),
     ("approve", |s| drop(s.types("A"))),
     ("acknowledge", |s| drop(s.types("alooking at it"))),

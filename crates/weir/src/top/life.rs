@@ -717,3 +717,33 @@ fn ctrl_c_and_a_signal_end_it_whatever_is_open() {
         assert!(scene.took().contains(&Command::Quit), "{open}");
     }
 }
+
+#[test]
+fn an_order_is_pending_until_its_outcome_is_known() {
+    let mut scene = trouble();
+    scene.types("Ay");
+    assert_eq!(scene.model.pending, 1);
+    scene.on(Input::News(News::Done {
+        what: "Approve".to_owned(),
+        result: Err(unreachable()),
+    }));
+    assert_eq!(scene.model.pending, 0);
+}
+
+#[test]
+fn what_was_told_of_one_moment_does_not_stand_for_another() {
+    let mut scene = trouble();
+    scene.types("5");
+    scene.answer_all();
+    scene.types("[");
+    let path = scene.model.slot(Doc::Waits).path;
+    let fault = Fault::Refused {
+        status: 404,
+        code: "not_kept".to_owned(),
+        says: "nothing is kept of then".to_owned(),
+    };
+    refuse(&mut scene, Doc::Waits, &path, fault);
+    assert!(scene.model.waits.is_none());
+    let empty = draw::grid(&scene.model).empty;
+    assert!(empty.contains("nothing is kept of then"), "{empty}");
+}

@@ -39,7 +39,7 @@ mod life;
 mod scene;
 
 use std::io::IsTerminal as _;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -47,7 +47,7 @@ use weir_model::Instant;
 
 use crate::Failed;
 use crate::cli::{Output, TopArgs};
-use model::{Command, Input, Model, RATES};
+use model::{Command, Input, Model, News, RATES};
 use skin::Skin;
 use wire::{Client, NEWS_MAX, Place, Wire};
 
@@ -55,6 +55,8 @@ use wire::{Client, NEWS_MAX, Place, Wire};
 const TICK: Duration = Duration::from_millis(250);
 /// News that is taken before the next picture.
 const BATCH_MAX: usize = 64;
+/// How long leaving waits for the outcome of an order.
+const OUTCOME_WITHIN: Duration = Duration::from_secs(3);
 
 /// `weir top`.
 pub(crate) fn top(args: &TopArgs) -> Result<(), Failed> {
@@ -109,7 +111,11 @@ fn live(mut model: Model, client: Client, now: impl Fn() -> Instant) -> Result<(
         for input in batch {
             for command in model.on(input, now()) {
                 match command {
-                    Command::Quit => return Ok(()),
+                    Command::Quit => {
+                        drop(screen);
+                        outcome(&mut model, &inputs, now);
+                        return Ok(());
+                    }
                     Command::Suspend => {
                         model.size = screen.suspend().context("couldn't come back")?;
                         let woken = model.on(Input::Woken, now());
@@ -121,6 +127,24 @@ fn live(mut model: Model, client: Client, now: impl Fn() -> Instant) -> Result<(
             }
         }
         screen.draw(&model).context("couldn't draw")?;
+    }
+}
+
+/// Whoever says yes and leaves still wants it done, and to know.
+fn outcome(model: &mut Model, inputs: &Receiver<Input>, now: impl Fn() -> Instant) {
+    let until = now().after(OUTCOME_WITHIN);
+    while model.pending > 0 && now() < until {
+        let Ok(input) = inputs.recv_timeout(until.since(now())) else {
+            break;
+        };
+        let told = matches!(&input, Input::News(News::Done { .. }));
+        model.on(input, now());
+        if let (true, Some((says, _, _))) = (told, &model.notice) {
+            eprintln!("{says}");
+        }
+    }
+    if model.pending > 0 {
+        eprintln!("weir top: no answer to the last order yet; look whether it was carried out");
     }
 }
 

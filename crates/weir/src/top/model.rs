@@ -75,12 +75,17 @@ impl View {
 /// A thing that was looked into. The texts are ids of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
-    Pool { database: String, user: String },
+    Pool {
+        database: String,
+        user: String,
+    },
     Client(u64),
     Query(String),
     Wait(String),
     Incident(String),
     Decision(String),
+    /// A line of the log, by its number.
+    Line(u64),
 }
 
 /// What is asked of the API.
@@ -339,6 +344,8 @@ pub(crate) struct Model {
     /// Said in the last line, until then.
     pub(crate) notice: Option<(String, Tone, Instant)>,
     pub(crate) orders: u64,
+    /// Orders whose outcome isn't known yet.
+    pub(crate) pending: u32,
 }
 
 impl Model {
@@ -380,6 +387,7 @@ impl Model {
             rate: 2,
             notice: None,
             orders: 0,
+            pending: 0,
         }
     }
 
@@ -407,6 +415,10 @@ impl Model {
             Input::Suspend => vec![Command::Suspend],
             Input::Stop => vec![Command::Quit],
         };
+        let orders = commands
+            .iter()
+            .filter(|c| matches!(c, Command::Tell { .. }));
+        self.pending += u32::try_from(orders.count()).unwrap_or(0);
         commands.extend(self.due());
         commands
     }

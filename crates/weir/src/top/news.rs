@@ -61,6 +61,9 @@ impl Model {
             }
             Err(fault) => {
                 slot.fault = Some(fault.clone());
+                if path.contains("?at=") || path.contains("?from=") {
+                    self.forget_moment(doc);
+                }
                 let lost = match &fault {
                     Fault::Unreachable(_) => true,
                     Fault::Refused { status, .. } => {
@@ -73,6 +76,22 @@ impl Model {
                     self.on_link_down(&fault);
                 }
             }
+        }
+    }
+
+    /// What was told of another moment doesn't stand for this one.
+    fn forget_moment(&mut self, doc: Doc) {
+        match doc {
+            Doc::Overview => self.overview = None,
+            Doc::Queries => self.queries = None,
+            Doc::Waits => self.waits = None,
+            Doc::Pools
+            | Doc::Status
+            | Doc::Clients
+            | Doc::Incidents
+            | Doc::Incident
+            | Doc::Decisions
+            | Doc::Samples => {}
         }
     }
 
@@ -308,6 +327,7 @@ impl Model {
     }
 
     fn on_done(&mut self, what: &str, result: Result<Value, Fault>) {
+        self.pending = self.pending.saturating_sub(1);
         let (says, tone) = match result {
             Ok(answer) => {
                 let answer = told::clean(answer);

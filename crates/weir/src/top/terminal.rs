@@ -44,6 +44,8 @@ impl Screen {
         std::panic::set_hook(Box::new(move |panic| {
             give_back();
             before(panic);
+            // Of any thread: a picture that nobody feeds, on a terminal that is given back, is worse.
+            std::process::exit(101);
         }));
         let taken = take().and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
         match taken {

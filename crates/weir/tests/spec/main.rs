@@ -22,5 +22,6 @@ mod prepared;
 mod session_state;
 mod shutdown;
 mod start;
+mod top;
 mod transactions;
 mod vanishing;

@@ -58,6 +58,16 @@ pub(crate) fn lines(model: &Model, page: &Page, width: usize) -> Vec<Words> {
             },
         },
         Page::Decision(id) => decision(model, id, &mut sheet),
+        Page::Line(number) => match model.log.iter().find(|line| line.number == *number) {
+            Some(line) => {
+                sheet.fact("when", &told::written(line.at), Tone::Plain);
+                sheet.fact("what", &line.kind.replace('_', " "), line.tone);
+                sheet.fact("by", &line.by, Tone::Plain);
+                sheet.blank();
+                sheet.say(0, &line.says, Tone::Plain);
+            }
+            None => sheet.say(0, "This line is no longer kept.", Tone::Dim),
+        },
     }
     sheet.lines
 }
