@@ -10,7 +10,7 @@ use super::asks::pause;
 use super::history::Moment;
 use super::model::{DECISIONS_MAX, Doc, Fault, Mode, Model, News, View};
 use super::skin::{Tone, seconds};
-use super::told::{self, Decision, Incident, Pool, PoolNumbers, PoolWords, Row};
+use super::told::{self, Decision, Incident, Pool, PoolNumbers, PoolWords};
 
 impl Model {
     pub(crate) fn on_news(&mut self, news: News) {
@@ -253,18 +253,7 @@ impl Model {
                 }
             }
             "incident" => {
-                let id = data.pointer("/incident/id").and_then(Value::as_str);
-                let id = told::clean_text(id.unwrap_or("an incident"));
-                let entry = data.get("entry").cloned().unwrap_or_default();
-                if let Ok(row) = told::read::<Row>(entry) {
-                    let at = told::time(&row.at).unwrap_or_else(|| self.wall());
-                    let tone = tone_of(&row.kind);
-                    let says = match row.says.is_empty() {
-                        true => format!("{id}: {}", row.kind.replace('_', " ")),
-                        false => format!("{id}: {}", row.says),
-                    };
-                    self.note(at, &row.kind, &row.by, says, tone);
-                }
+                self.note_entry(&data);
                 self.renew(Doc::Incidents);
                 self.renew(Doc::Incident);
             }
@@ -278,6 +267,37 @@ impl Model {
             // Pools are polled at the person's own rate.
             _ => {}
         }
+    }
+
+    /// A line of an incident's journal. What comes every few seconds (numbers, and decisions, which
+    /// are told as such) is no line of the log.
+    fn note_entry(&mut self, data: &Value) {
+        let text = |pointer: &str| {
+            let text = data.pointer(pointer).and_then(Value::as_str);
+            text.map(told::clean_text).unwrap_or_default()
+        };
+        let (id, kind) = (text("/incident/id"), text("/entry/kind"));
+        let says = match kind.as_str() {
+            "series" | "measured" | "decided" => return,
+            "diagnosed" => {
+                let cause = text("/incident/cause");
+                format!(
+                    "{id}: {}: {}",
+                    cause.replace('_', " "),
+                    text("/incident/says")
+                )
+            }
+            _ => match text("/entry/says") {
+                empty if empty.is_empty() => format!("{id}: {}", kind.replace('_', " ")),
+                says => format!("{id}: {says}"),
+            },
+        };
+        let newest = self.log.iter().rev().take(20);
+        if kind == "diagnosed" && newest.into_iter().any(|line| line.says == says) {
+            return;
+        }
+        let at = told::time(&text("/entry/at")).unwrap_or_else(|| self.wall());
+        self.note(at, &kind, &text("/entry/by"), says, tone_of(&kind));
     }
 
     fn note_decision(&mut self, decision: &Decision) {

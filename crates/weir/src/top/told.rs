@@ -376,7 +376,7 @@ pub(crate) struct RuledOut {
     pub(crate) says: String,
 }
 
-/// A line of a timeline, or of an event.
+/// A line of a timeline.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Row {

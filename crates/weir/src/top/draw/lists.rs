@@ -68,6 +68,8 @@ pub(crate) fn level(pool: &Pool) -> (String, Tone) {
 /// `2..40`; without an upper bound `2..`.
 pub(crate) fn rails(pool: &Pool) -> String {
     match pool.n.size_max {
+        // A sample of the recorder doesn't say.
+        0 if pool.n.size_min == 0 => String::new(),
         0 => format!("{}..", pool.n.size_min),
         max => format!("{}..{max}", pool.n.size_min),
     }

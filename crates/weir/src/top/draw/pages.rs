@@ -141,11 +141,14 @@ fn pool(model: &Model, database: &str, user: &str, sheet: &mut Sheet) {
         .skin
         .bar(f64::from(n.servers.active) / f64::from(n.size.max(1)), 20);
     let busy = format!(
-        "{bar} {} of {} busy, {} idle; rails {}",
+        "{bar} {} of {} busy, {} idle{}",
         n.servers.active,
         n.size,
         n.servers.idle + n.servers.used,
-        lists::rails(pool)
+        match lists::rails(pool) {
+            rails if rails.is_empty() => rails,
+            rails => format!("; rails {rails}"),
+        }
     );
     sheet.fact("servers", &busy, Tone::Plain);
     let clients = format!(

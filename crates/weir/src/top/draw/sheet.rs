@@ -68,8 +68,13 @@ impl Sheet {
     }
 }
 
-/// Seconds of a chart.
-const CHART_S: usize = 600;
+/// Stretches that a chart may show, with their names: the shortest that has all that is known.
+const STRETCHES: [(usize, &str); 4] = [
+    (60, "1 min"),
+    (120, "2 min"),
+    (300, "5 min"),
+    (600, "10 min"),
+];
 
 /// A series of ten minutes pressed into so many columns: each column has the worst of its seconds.
 pub(crate) fn pressed(series: &[Option<f32>], width: usize) -> Vec<Option<f32>> {
@@ -93,6 +98,14 @@ pub(crate) fn pressed(series: &[Option<f32>], width: usize) -> Vec<Option<f32>> 
         pressed.push(worst(&series[..first]));
     }
     pressed.extend(series[first..].chunks(per).map(worst));
+    // A stretch shorter than the screen is drawn wider: whole columns a second.
+    let wider = width / pressed.len().max(1);
+    if wider > 1 {
+        pressed = pressed
+            .into_iter()
+            .flat_map(|value| std::iter::repeat_n(value, wider))
+            .collect();
+    }
     while pressed.len() < width {
         pressed.insert(0, None);
     }
@@ -125,7 +138,13 @@ pub(crate) fn chart(
         Charted::WaitP99 => pool.n.wait_s.p99,
         Charted::Busy => pool.n.servers.active as f32,
     };
-    let series = model.history.series(until, CHART_S, |moment| match pool {
+    let known = model
+        .history
+        .oldest()
+        .map_or(0, |oldest| until.since(oldest.at).as_secs());
+    let fits = |(seconds, _): &&(usize, &str)| *seconds as u64 >= known;
+    let (stretch, name) = *STRETCHES.iter().find(fits).unwrap_or(&STRETCHES[3]);
+    let series = model.history.series(until, stretch, |moment| match pool {
         Some(key) => moment.pool(key).map(value),
         None if moment.pools.is_empty() => None,
         // The worst wait of any pool; clients and servers of all together.
@@ -153,7 +172,7 @@ pub(crate) fn chart(
         }
     };
     let caption = match now {
-        Some(now) => format!("{}, at most {} in 10 min", show(now), show(most)),
+        Some(now) => format!("{}, at most {} in {name}", show(now), show(most)),
         None => "nothing known".to_owned(),
     };
     let mut lines = vec![vec![
@@ -182,6 +201,8 @@ mod tests {
         assert_eq!(pressed(&series, 3), [Some(1.0), Some(4.0), Some(7.0)]);
         assert_eq!(pressed(&series, 7).len(), 7);
         assert_eq!(pressed(&series, 9)[..2], [None, None]);
+        let wide = [Some(1.0), Some(1.0), None, None, Some(3.0), Some(3.0)];
+        assert_eq!(pressed(&[Some(1.0), None, Some(3.0)], 7)[1..], wide);
         assert_eq!(pressed(&[None, None, Some(1.0)], 1), [Some(1.0)]);
         assert_eq!(pressed(&[None, None], 1), [None]);
     }
