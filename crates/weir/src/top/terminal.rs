@@ -69,8 +69,9 @@ impl Screen {
         give_back();
         signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
         take()?;
-        // Somebody else has drawn meanwhile.
-        self.terminal.clear()?;
+        // Somebody else has drawn meanwhile: everything is drawn anew. `Terminal::clear` would ask the
+        // terminal where the cursor is, and the thread that reads keys would take the answer.
+        self.terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
         size()
     }
 

@@ -49,7 +49,8 @@ impl Tty {
             .expect("util-linux's script");
         let mut out = script.stdout.take().unwrap();
         let keys = script.stdin.take().unwrap();
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+        let some = |n| std::num::NonZero::new(n).unwrap();
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(some(rows), some(columns), 0)));
         let raw = Arc::new(Mutex::new(Vec::new()));
         let (seen, kept) = (Arc::clone(&screen), Arc::clone(&raw));
         std::thread::spawn(move || {
@@ -172,7 +173,8 @@ async fn it_draws_within_a_tenth_of_a_second() {
     assert!(best[1] < Duration::from_millis(300), "{best:?}");
 }
 
-#[tokio::test]
+// With threads: the crowd must go on while this waits for the screen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_sees_the_incident_acknowledges_it_and_closes_a_client() {
     let (weir, calm) = weir_with_a_pool().await;
     let mut tty = Tty::of(&weir);

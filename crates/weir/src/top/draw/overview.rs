@@ -140,11 +140,9 @@ fn totals(model: &Model) -> Words {
 
 /// `client 12 % → queue 61 % → network 2 % → PostgreSQL 25 %`, with bars where there is room.
 fn path(model: &Model, width: usize) -> Words {
-    let Some(overview) = model
-        .overview
-        .as_ref()
-        .filter(|overview| !overview.path.is_empty())
-    else {
+    // Where nothing ran, nothing took time.
+    let ran = |overview: &&told::Overview| overview.path.iter().any(|hop| hop.share > 0.0);
+    let Some(overview) = model.overview.as_ref().filter(ran) else {
         return Vec::new();
     };
     let skin = model.skin;
