@@ -22,14 +22,30 @@ type Act = fn(&mut Scene);
 /// What is looked at, and how one gets there.
 const PICTURES: &[(&str, Act)] = &[
     ("overview", |_| {}),
-    ("pools", |s| drop(s.types("2"))),
-    ("clients", |s| drop(s.types("3"))),
-    ("queries", |s| drop(s.types("4"))),
-    ("waits", |s| drop(s.types("5"))),
-    ("incidents", |s| drop(s.types("6"))),
-    ("decisions", |s| drop(s.types("7"))),
-    ("log", |s| drop(s.types("8"))),
-    ("pool", |s| drop(s.types("2").key(KeyCode::Enter))),
+    ("pools", |s| {
+        s.types("2");
+    }),
+    ("clients", |s| {
+        s.types("3");
+    }),
+    ("queries", |s| {
+        s.types("4");
+    }),
+    ("waits", |s| {
+        s.types("5");
+    }),
+    ("incidents", |s| {
+        s.types("6");
+    }),
+    ("decisions", |s| {
+        s.types("7");
+    }),
+    ("log", |s| {
+        s.types("8");
+    }),
+    ("pool", |s| {
+        s.types("2").key(KeyCode::Enter);
+    }),
     ("client", |s| {
         s.types("3/psql").key(KeyCode::Enter);
         s.answer_all();
@@ -45,13 +61,27 @@ const PICTURES: &[(&str, Act)] = &[
         s.answer_all();
         s.types("j").key(KeyCode::Enter);
     }),
-    ("incident", |s| drop(s.types("6").key(KeyCode::Enter))),
-    ("decision", |s| drop(s.types("7").key(KeyCode::Enter))),
-    ("line", |s| drop(s.types("8").key(KeyCode::Enter))),
-    ("help", |s| drop(s.types("?"))),
-    ("approve", |s| drop(s.types("A"))),
-    ("acknowledge", |s| drop(s.types("alooking at it"))),
-    ("held", |s| drop(s.types("f"))),
+    ("incident", |s| {
+        s.types("6").key(KeyCode::Enter);
+    }),
+    ("decision", |s| {
+        s.types("7").key(KeyCode::Enter);
+    }),
+    ("line", |s| {
+        s.types("8").key(KeyCode::Enter);
+    }),
+    ("help", |s| {
+        s.types("?");
+    }),
+    ("approve", |s| {
+        s.types("A");
+    }),
+    ("acknowledge", |s| {
+        s.types("alooking at it");
+    }),
+    ("held", |s| {
+        s.types("f");
+    }),
     ("stale", |s| {
         for millis in [1_000, 500, 1_000] {
             s.later(millis);
@@ -62,6 +92,8 @@ const PICTURES: &[(&str, Act)] = &[
                 result: Err(fault),
             }));
         }
+        // Nobody answers any more.
+        s.wanted.clear();
     }),
 ];
 

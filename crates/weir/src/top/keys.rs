@@ -59,6 +59,7 @@ const fn binding(keys: &'static str, does: &'static str, acts: &'static [Act]) -
     Binding { keys, does, acts }
 }
 
+/// Few enough for 24 lines with every banner above them.
 pub(crate) const BINDINGS: &[Binding] = &[
     binding(
         "1-8, Tab",
@@ -98,42 +99,40 @@ pub(crate) const BINDINGS: &[Binding] = &[
         &[Act::Earlier, Act::Later],
     ),
     binding(
-        "[ ]",
-        "half a minute back or on",
-        &[Act::MuchEarlier, Act::MuchLater],
+        "[ ], End",
+        "half a minute back or on; now",
+        &[Act::MuchEarlier, Act::MuchLater, Act::Live],
     ),
-    binding("End", "back to now", &[Act::Live]),
     binding(
         "f",
         "to the onset of the open (or chosen) incident",
         &[Act::Freeze],
     ),
     binding(
-        "+ -",
-        "ask more often, less often",
-        &[Act::Faster, Act::Slower],
-    ),
-    binding("r", "ask now", &[Act::Refresh]),
-    binding(
-        "a",
-        "acknowledge the open (or chosen) incident",
-        &[Act::Acknowledge],
+        "+ -, r",
+        "ask more often, less often; ask now",
+        &[Act::Faster, Act::Slower, Act::Refresh],
     ),
     binding(
-        "A",
-        "approve what the regulator recommends for this pool",
-        &[Act::Approve],
+        "a, A",
+        "acknowledge the incident; approve what the regulator recommends",
+        &[Act::Acknowledge, Act::Approve],
     ),
-    binding("C", "cancel the client's running statement", &[Act::Cancel]),
-    binding("K", "close the client's connection", &[Act::Close]),
+    binding(
+        "C, K",
+        "cancel the client's statement; close its connection",
+        &[Act::Cancel, Act::Close],
+    ),
     binding(
         "y",
         "copy statement, report's address or row (OSC 52)",
         &[Act::Copy],
     ),
-    binding("?", "this help", &[Act::Help]),
-    binding("Ctrl-Z", "suspend; fg comes back", &[Act::Suspend]),
-    binding("q, Ctrl-C", "quit", &[Act::Quit]),
+    binding(
+        "?, q, Ctrl-Z",
+        "this help; quit; suspend",
+        &[Act::Help, Act::Quit, Act::Suspend],
+    ),
 ];
 
 /// What a key means where nothing is typed.

@@ -136,7 +136,12 @@ pub(crate) fn at(second: u64) -> String {
 /// The onset: the pool of the dashboard runs dry.
 pub(crate) const ONSET: u64 = 60;
 
-pub(crate) fn answer(doc: Doc, path: &str, second: u64) -> Result<Value, Fault> {
+pub(crate) fn answer(doc: Doc, path: &str, now: u64) -> Result<Value, Fault> {
+    // What is asked of the past is answered of the past.
+    let asked = path
+        .split_once("?at=")
+        .and_then(|(_, at)| super::told::time(at));
+    let second = asked.map_or(now, |at| at.since(ZERO).as_secs());
     Ok(match doc {
         Doc::Pools => pools(second),
         Doc::Status => status(second),

@@ -76,6 +76,10 @@ const STRETCHES: [(usize, &str); 4] = [
     (600, "10 min"),
 ];
 
+/// What fills a chart at least: one client that waits for a millisecond is no tower.
+const WAITING_TOP: f32 = 4.0;
+const WAIT_TOP: f32 = 0.010;
+
 /// A series of ten minutes pressed into so many columns: each column has the worst of its seconds.
 pub(crate) fn pressed(series: &[Option<f32>], width: usize) -> Vec<Option<f32>> {
     if width == 0 || series.is_empty() {
@@ -161,8 +165,8 @@ pub(crate) fn chart(
         Charted::Waiting | Charted::Busy => super::super::skin::number(f64::from(value)),
     };
     let (what, top, tone) = match charted {
-        Charted::Waiting => ("waiting", most, Tone::Bad),
-        Charted::WaitP99 => ("wait p99", most, Tone::Warn),
+        Charted::Waiting => ("waiting", most.max(WAITING_TOP), Tone::Bad),
+        Charted::WaitP99 => ("wait p99", most.max(WAIT_TOP), Tone::Warn),
         Charted::Busy => {
             let sizes = model.history.at(until).map_or(0, |moment| match pool {
                 Some(key) => moment.pool(key).map_or(0, |pool| pool.n.size),
