@@ -213,7 +213,22 @@ async fn a_person_sees_the_incident_acknowledges_it_and_closes_a_client() {
     tty.until_shows("INC-1: ");
     tty.type_in("?");
     tty.until_shows("close its connection");
-    tty.type_in("xq");
+    tty.type_in("x");
+
+    // Nobody of the crowd stops by itself.
+    tty.type_in("3");
+    tty.until_shows("of 31 clients");
+    tty.type_in("K");
+    tty.until_shows("Undo: ");
+    assert!(crowd.iter().all(|task| !task.is_finished()));
+    tty.type_in("y");
+    until_async("a client is closed", SOON, async || {
+        let closed = crowd.iter().filter(|task| task.is_finished()).count();
+        (closed == 1).then_some(())
+    })
+    .await;
+    tty.until_shows("of 30 clients");
+    tty.type_in("q");
     assert_eq!(tty.ended(), Some(0));
     tty.is_given_back();
     crowd.iter().for_each(tokio::task::JoinHandle::abort);

@@ -389,7 +389,7 @@ fn hints(model: &Model) -> Words {
 }
 
 fn help(model: &Model, buffer: &mut Buffer, area: Rect) {
-    let wide = area.width >= 120;
+    let wide = area.width >= 160;
     let rows = BINDINGS.len();
     let half = if wide { rows.div_ceil(2) } else { rows };
     for (index, binding) in BINDINGS.iter().enumerate() {
