@@ -2,12 +2,14 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
+mod check;
 mod cli;
 mod clock;
 mod config;
 mod demo;
 mod incident;
 mod journal;
+mod manual;
 mod outside;
 mod report_import;
 mod report_lint;
@@ -15,6 +17,7 @@ mod report_new;
 mod report_pdf;
 mod report_render;
 mod run;
+mod shown;
 mod top;
 mod when;
 mod wiring;
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Top(args) => top::top(&args),
         Command::Incident(command) => incident::incident(command),
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
         Command::Report(ReportCommand::Lint(args)) => report_lint::lint(&args),
         Command::Report(ReportCommand::Explain(args)) => report_lint::explain(&args),
         Command::Report(ReportCommand::Score(args)) => report_lint::score(&args),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::man(dir.as_deref()),
         Command::Config(ConfigCommand::Check { file }) => run::check(&file),
         Command::Config(ConfigCommand::Schema) => {
             say(&config::schema());
