@@ -205,6 +205,11 @@ mod tests {
     }
 
     #[test]
+    fn ten_minutes_of_two_hundred_pools_take_no_more_than_is_said() {
+        assert!(size_of::<Pool>() * ROWS_MAX < 20 << 20);
+    }
+
+    #[test]
     fn words_that_did_not_change_are_kept_once() {
         let mut history = History::default();
         let first = history.push(moment(1, 2));
