@@ -218,6 +218,8 @@ async fn a_person_sees_the_incident_acknowledges_it_and_closes_a_client() {
     // Nobody of the crowd stops by itself.
     tty.type_in("3");
     tty.until_shows("of 31 clients");
+    tty.type_in("/waiting\r");
+    tty.until_shows("/waiting");
     tty.type_in("K");
     tty.until_shows("Undo: ");
     assert!(crowd.iter().all(|task| !task.is_finished()));
