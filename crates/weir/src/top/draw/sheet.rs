@@ -176,7 +176,7 @@ pub(crate) fn chart(
         }
     };
     let caption = match now {
-        Some(now) => format!("{}, at most {} in {name}", show(now), show(most)),
+        Some(now) => format!("{}, max {} in {name}", show(now), show(most)),
         None => "nothing known".to_owned(),
     };
     let mut lines = vec![vec![
