@@ -152,7 +152,7 @@ fn outcome(model: &mut Model, inputs: &Receiver<Input>, now: impl Fn() -> Instan
 /// history of a shell.
 fn place(args: &TopArgs, from_environment: Option<String>) -> Result<Place, Failed> {
     let usage = |says: String| Failed::Usage(format!("weir top: {says}"));
-    let typed = args.url.trim().trim_end_matches('/');
+    let typed = args.url.trim();
     let whole = match typed.contains("://") {
         true => typed.to_owned(),
         false => format!("http://{typed}"),
@@ -204,7 +204,7 @@ fn place(args: &TopArgs, from_environment: Option<String>) -> Result<Place, Fail
         ));
     }
     Ok(Place {
-        url: whole,
+        url: whole.trim_end_matches('/').to_owned(),
         token,
         ca: args.ca.clone(),
     })

@@ -335,6 +335,7 @@ fn what_was_typed_wrong_is_named() {
         (&["ftp://x"][..], "`ftp` is no way"),
         (&["http://u:secret@x"], "--token-file"),
         (&["http://x/path"], "has a path"),
+        (&["http://"], "is no address"),
         (&["--token-file", "/no/such", "127.0.0.1:1"], "/no/such"),
     ] {
         let (code, _, err) = once(args);
