@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const BYTES_MAX: u64 = 8 << 20;
 
 fn main() {
-    let dist = Path::new(&var("CARGO_MANIFEST_DIR")).join("../../web/dist");
+    let dist = var("CARGO_MANIFEST_DIR").join("../../web/dist");
     // A folder that isn't there yet must be noticed once it is.
     println!("cargo::rerun-if-changed={}", dist.display());
     println!("cargo::rerun-if-changed=build.rs");
@@ -49,12 +49,15 @@ fn main() {
         );
     }
     out.push_str("];\n");
-    let place = Path::new(&var("OUT_DIR")).join("dist.rs");
+    let place = var("OUT_DIR").join("dist.rs");
     fs::write(&place, out).unwrap_or_else(|fault| panic!("{}: {fault}", place.display()));
 }
 
-fn var(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|fault| panic!("{name}: {fault}"))
+/// What cargo tells its build scripts; the product's settings come elsewhere.
+fn var(name: &str) -> PathBuf {
+    std::env::var_os(name)
+        .unwrap_or_else(|| panic!("cargo sets {name}"))
+        .into()
 }
 
 /// By path from the folder on; a map, so that they are sorted.

@@ -30,8 +30,11 @@ const FRESH: Duration = Duration::from_millis(500);
 /// The data plane's last snapshot, shared by all who ask.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshots {
-    last: Arc<Mutex<Option<(Instant, Arc<Snapshot>)>>>,
+    last: Arc<Mutex<Option<Taken>>>,
 }
+
+/// A snapshot and when it was taken.
+type Taken = (Instant, Arc<Snapshot>);
 
 impl Snapshots {
     /// One that isn't older than [`FRESH`]. Those who ask at once wait for the same.
