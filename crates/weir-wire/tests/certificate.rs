@@ -1,5 +1,7 @@
 //! Certificates as they are made, and as nobody makes them.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use proptest::prelude::*;
 use rcgen::{CertificateParams, DnType, KeyPair, SignatureAlgorithm};
 use sha2::{Digest, Sha256, Sha384};

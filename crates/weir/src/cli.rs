@@ -2,6 +2,7 @@
 
 mod incident;
 mod outside;
+mod top;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub(crate) use incident::{
     Who,
 };
 pub(crate) use outside::{MarkerArgs, NotifyCommand, SilenceCommand};
+pub(crate) use top::TopArgs;
 
 /// A PostgreSQL connection pooler that cannot be surprised by its own pool running dry.
 #[derive(Debug, Parser)]
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     },
     /// Replay the founding incident on a private PostgreSQL, with real traffic; ends with the report.
     Demo(DemoArgs),
+    /// A live view in the terminal: pools, clients, queries, waits, incidents, decisions.
+    Top(TopArgs),
     /// Preflight: names, ports, logins, rights and the arithmetic of max_connections, before clients
     /// find out. Exit 1 where something would not work.
     Check(CheckArgs),

@@ -19,6 +19,7 @@ mod report_pdf;
 mod report_render;
 mod run;
 mod shown;
+mod top;
 mod when;
 mod wiring;
 
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::PgBouncer { arguments } => return pgbouncer::main("pgbouncer", &arguments),
         Command::Import { file, out } => pgbouncer::import(&file, out.as_deref()),
         Command::Demo(args) => demo::demo(&args),
+        Command::Top(args) => top::top(&args),
         Command::Incident(command) => incident::incident(command),
         Command::Silence(command) => outside::silence(command),
         Command::Notify(command) => outside::notify(command),

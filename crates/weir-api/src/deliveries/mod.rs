@@ -48,6 +48,7 @@ use weir_model::Wall;
 
 pub use outlet::Switchboard;
 pub use target::{MailTls, Service, Target, TargetFault};
+pub use tls::{TlsFault, client as trusted};
 
 /// Messages that may wait for one target.
 pub const QUEUE_MAX: usize = 64;

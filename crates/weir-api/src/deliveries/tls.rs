@@ -29,7 +29,7 @@ pub enum TlsFault {
 }
 
 /// TLS 1.2 and 1.3 with aws-lc-rs. `ca`: trust these and nobody else.
-pub(super) fn client(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsFault> {
+pub fn client(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsFault> {
     let mut roots = RootCertStore::empty();
     match ca {
         Some(path) => {

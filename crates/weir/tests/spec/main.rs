@@ -24,5 +24,6 @@ mod prepared;
 mod session_state;
 mod shutdown;
 mod start;
+mod top;
 mod transactions;
 mod vanishing;
