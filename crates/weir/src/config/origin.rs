@@ -205,8 +205,11 @@ impl Origins<'_> {
         }
         match value {
             DeValue::Table(table) => {
-                let pairs: Vec<String> = table
-                    .iter()
+                // The table is in the order of the alphabet, a person's file isn't.
+                let mut pairs: Vec<_> = table.iter().collect();
+                pairs.sort_by_key(|(key, _)| key.span().start);
+                let pairs: Vec<String> = pairs
+                    .into_iter()
                     .map(|(key, value)| {
                         let name: &str = key.get_ref();
                         let text = self.written(name, value.get_ref(), value.span());
