@@ -1,10 +1,7 @@
 //! What the engine decides about TLS, without any.
 
-mod scenario;
-
 use std::sync::Arc;
 
-use scenario::*;
 use weir_engine::{Conn, Effect, Effects, Engine, Secured};
 use weir_model::{
     Event, Instant, PoolSettings, PoolerSettings, ServerSettings, TlsMode, TlsSettings,
@@ -17,7 +14,7 @@ fn engine(clients: TlsMode, server: TlsSettings) -> Engine {
     at.tls = Arc::new(server);
     let mut pooler = PoolerSettings::trusting(PoolSettings::any(at));
     pooler.tls = Arc::new(TlsSettings::of(clients));
-    Engine::new(pooler, 1, Instant::ZERO).unwrap()
+    Engine::new(pooler, 1, Instant::ZERO).expect("settings that fit")
 }
 
 fn secured(alpn: bool) -> Arc<Secured> {
