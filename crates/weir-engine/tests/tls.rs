@@ -1,5 +1,4 @@
 //! What the engine decides about TLS, without any.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ fn engine(clients: TlsMode, server: TlsSettings) -> Engine {
     at.tls = Arc::new(server);
     let mut pooler = PoolerSettings::trusting(PoolSettings::any(at));
     pooler.tls = Arc::new(TlsSettings::of(clients));
-    Engine::new(pooler, 1, Instant::ZERO).unwrap()
+    Engine::new(pooler, 1, Instant::ZERO).expect("settings that fit")
 }
 
 fn secured(alpn: bool) -> Arc<Secured> {

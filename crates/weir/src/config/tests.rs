@@ -136,7 +136,12 @@ fn the_environment_overrides_the_file_and_is_named_when_it_is_wrong() {
 
 #[test]
 fn every_key_of_the_table_is_read_somewhere() {
-    let source = [include_str!("mod.rs"), include_str!("paging.rs")].concat();
+    let source = [
+        include_str!("mod.rs"),
+        include_str!("paging.rs"),
+        include_str!("tls.rs"),
+    ]
+    .concat();
     for setting in super::table::SETTINGS {
         assert!(
             source.contains(&format!("\"{}\"", setting.name)),
@@ -380,7 +385,7 @@ tls = { mode = "verify-ca", ca = "nowhere.pem", ciphers = "RC4" }
 "#,
     );
     assert!(
-        text.contains("DIR/weir.toml:4:7  key = \"other.key\"\n    the key in \"DIR/other.key\" is not that of the certificate in \"DIR/weir.pem\": they must be a pair"),
+        text.contains("DIR/weir.toml:4:7  key = \"…\"\n    the key in \"DIR/other.key\" is not that of the certificate in \"DIR/weir.pem\": they must be a pair"),
         "{text}"
     );
     assert!(
