@@ -16,6 +16,7 @@ use crate::login::{Asking, Auth};
 use crate::prepared::Extended;
 use crate::session::Held;
 use crate::session_settings::{Params, Session};
+use crate::tls::Secured;
 
 /// How far a client has come.
 pub(crate) enum Phase {
@@ -124,6 +125,10 @@ impl Pins {
 /// One client. Small: there are thousands of idle ones.
 pub(crate) struct Client {
     pub(crate) addr: Arc<str>,
+    /// What TLS settled; `None`: there is none.
+    pub(crate) tls: Option<Arc<Secured>>,
+    /// It began TLS without asking.
+    pub(crate) direct_tls: bool,
     pub(crate) phase: Phase,
     pub(crate) connected: Instant,
     /// When it became idle, began to wait, …

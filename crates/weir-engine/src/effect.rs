@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use weir_model::{ClientId, Event, ServerId};
+use weir_model::{ClientId, Event, ServerId, TlsSettings};
 
 /// A socket, as engine and driver name it to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +40,16 @@ pub enum Effect {
         /// Port.
         port: u16,
     },
+    /// From here on, `conn`'s bytes are TLS: what was written before goes as it is, what comes from
+    /// now on (and what was just given to `received` and not consumed) is the handshake's. Report
+    /// with `secured` or `tls_failed`.
+    StartTls {
+        /// Which.
+        conn: Conn,
+        /// Towards a server: the name that was dialled, and how. `None`: a client's, whom we show
+        /// our certificate.
+        with: Option<(Arc<str>, Arc<TlsSettings>)>,
+    },
     /// Flush what is queued for it (at most a second), then close. `closed` isn't reported.
     Close {
         /// Which.
@@ -63,6 +73,8 @@ pub enum Effect {
         port: u16,
         /// The request.
         bytes: Vec<u8>,
+        /// Through TLS, as the connection that it is about.
+        tls: Option<Arc<TlsSettings>>,
         /// The client that asked for it. Its socket stays open until the request is delivered, as
         /// PostgreSQL's would: its driver takes the end for "done", and asks its next question.
         /// [`Effect::Close`] for it follows.

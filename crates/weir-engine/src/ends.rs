@@ -269,6 +269,7 @@ impl Engine {
             host: Arc::clone(&server.place.host),
             port: server.place.port,
             bytes,
+            tls: self.cancel_tls(id),
             asked_by,
         });
     }

@@ -50,6 +50,8 @@ mod session_settings;
 mod statement;
 mod timeouts;
 mod timers;
+mod tls;
 
 pub use effect::{Conn, Effect, Effects};
 pub use engine::{Engine, SettingsFault};
+pub use tls::Secured;

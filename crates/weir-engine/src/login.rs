@@ -8,7 +8,7 @@
 //! - A cancel request is answered with nothing but the end of its connection, whatever it named.
 //!
 //! # What is deliberately absent
-//! - TLS and GSSAPI encryption: both are answered `N`.
+//! - TLS, which has a file of its own, and GSSAPI encryption, which is answered `N`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -106,6 +106,8 @@ impl Engine {
             id,
             Box::new(Client {
                 addr,
+                tls: None,
+                direct_tls: false,
                 phase: Phase::Startup,
                 connected: now,
                 since: now,
@@ -135,13 +137,18 @@ impl Engine {
 
     /// Who is at the other end, as far as its socket tells.
     fn peer_of(&self, id: ClientId) -> Peer {
-        self.peers.get(&id).cloned().unwrap_or_else(|| {
+        let mut peer = self.peers.get(&id).cloned().unwrap_or_else(|| {
             let addr = self.addr_of(id);
             Peer {
                 ip: addr.parse::<SocketAddr>().ok().map(|a| a.ip()),
                 ..Peer::default()
             }
-        })
+        });
+        if let Some(secured) = self.clients.get(&id).and_then(|c| c.tls.as_ref()) {
+            peer.tls = true;
+            peer.certificate = secured.certificate.clone();
+        }
+        peer
     }
 
     /// Bytes of a client that isn't logged in.
@@ -154,12 +161,24 @@ impl Engine {
     ) -> usize {
         let mut at = 0;
         while at < bytes.len() {
+            let rest = &bytes[at..];
+            if self.direct_tls(id, rest, fx) {
+                break;
+            }
             let Some(client) = self.clients.get(&id) else {
                 return bytes.len();
             };
-            let rest = &bytes[at..];
             match client.phase {
                 Phase::Startup => match startup::parse(rest) {
+                    Ok(FirstPacket::Complete {
+                        startup: Startup::Ssl,
+                        used,
+                    }) => {
+                        at += used;
+                        if !self.ssl_request(id, at < bytes.len(), now, fx) {
+                            return bytes.len();
+                        }
+                    }
                     Ok(FirstPacket::NeedMore { .. }) => break,
                     Ok(FirstPacket::Complete { startup, used }) => {
                         at += used;
@@ -205,7 +224,9 @@ impl Engine {
     fn first_packet(&mut self, id: ClientId, startup: Startup, now: Instant, fx: &mut Effects) {
         let negotiate = startup.needs_negotiation();
         match &startup {
-            Startup::Ssl | Startup::Gss => {
+            // `login_bytes` has seen to it.
+            Startup::Ssl => {}
+            Startup::Gss => {
                 fx.send_with(Conn::Client(id), |out| out.push(b'N'));
             }
             Startup::Cancel { pid, key } => {
@@ -225,6 +246,10 @@ impl Engine {
                         ErrorStyle::PgBouncer => "pooler is shutting down",
                     };
                     self.dismiss(id, "57P03", says, Outcome::Refused, now, fx);
+                    return;
+                }
+                if let Some(says) = self.lacks_tls(id) {
+                    self.dismiss(id, "08P01", says, Outcome::Refused, now, fx);
                     return;
                 }
                 self.begin_auth(id, params, now, fx);
@@ -490,12 +515,20 @@ impl Engine {
                 {
                     self.authenticated(id, database, base, found, now, fx);
                 } else {
-                    let says = if is_peer {
-                        "unix socket login rejected"
-                    } else {
-                        "certificate authentication failed"
+                    let why = match self.settings.errors {
+                        ErrorStyle::Weir if !is_peer && map.is_none() => {
+                            self.refuses_certificate(id, &user)
+                        }
+                        ErrorStyle::Weir | ErrorStyle::PgBouncer => None,
                     };
-                    self.dismiss(id, "28000", says, Outcome::Refused, now, fx);
+                    let says = why.unwrap_or_else(|| {
+                        if is_peer {
+                            "unix socket login rejected".to_owned()
+                        } else {
+                            "certificate authentication failed".to_owned()
+                        }
+                    });
+                    self.dismiss(id, "28000", &says, Outcome::Refused, now, fx);
                 }
                 return;
             }
@@ -526,12 +559,13 @@ impl Engine {
                 let has_verifier = verifier.is_some();
                 let verifier = verifier.unwrap_or_else(|| self.directory.decoy(&user));
                 let nonce = scram::nonce(&self.dice.bytes::<{ scram::NONCE_LEN }>());
+                let server = scram::Server::new(verifier, nonce).bind(self.end_point_of(id));
                 fx.send_with(Conn::Client(id), |out| {
-                    backend::put_auth_sasl(out, &[scram::MECHANISM]);
+                    backend::put_auth_sasl(out, server.mechanisms());
                 });
                 if let Some(client) = self.clients.get_mut(&id) {
                     client.phase = Phase::Auth(Box::new(Auth {
-                        step: Step::ScramFirst(scram::Server::new(verifier, nonce)),
+                        step: Step::ScramFirst(server),
                         database,
                         base,
                         found,
@@ -569,7 +603,8 @@ impl Engine {
             && let Some(client) = self.clients.get(&id)
         {
             let user = &client.user;
-            let says = format!("login attempt: db={database} user={user} tls=no");
+            let tls = client.tls.as_ref().map_or("no", |secured| &secured.info);
+            let says = format!("login attempt: db={database} user={user} tls={tls}");
             self.log_client(id, Loudness::Log, says, fx);
         }
     }
@@ -658,13 +693,10 @@ impl Engine {
                 let first = frontend::sasl_initial(body)
                     .map_err(|e| e.to_string())
                     .and_then(|initial| {
-                        if initial.mechanism == scram::MECHANISM {
-                            Ok(initial.response.unwrap_or_default())
-                        } else {
-                            Err("client selected an invalid SASL authentication mechanism".into())
-                        }
-                    })
-                    .and_then(|first| server.on_first(first).map_err(|e| e.to_string()));
+                        server
+                            .begin(initial.mechanism, initial.response.unwrap_or_default())
+                            .map_err(|e| e.to_string())
+                    });
                 match first {
                     Ok(challenge) => {
                         fx.send_with(Conn::Client(id), |out| {

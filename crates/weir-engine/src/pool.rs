@@ -167,6 +167,7 @@ impl Pool {
             Some(ConnectFailure::Refused { sqlstate, message }) => {
                 format!("{place}: {message} (SQLSTATE {sqlstate})")
             }
+            Some(ConnectFailure::Tls(text)) => text.clone(),
             Some(ConnectFailure::Garbage(text)) => {
                 format!("{place} does not speak PostgreSQL's protocol: {text}")
             }
@@ -598,15 +599,16 @@ impl Engine {
         // An error that trying again won't cure is passed on at once, unless other servers of the
         // pool serve. A full PostgreSQL or one that starts up is worth waiting for.
         let hopeless = match &failure {
-            ConnectFailure::Refused { sqlstate, .. } => {
-                !matches!(sqlstate.as_str(), "53300" | "57P03" | "57P01" | "57P02")
+            ConnectFailure::Refused { sqlstate, message } => {
+                let may_pass = matches!(sqlstate.as_str(), "53300" | "57P03" | "57P01" | "57P02");
+                (!may_pass).then_some((sqlstate.as_str(), message))
             }
-            ConnectFailure::Io(_) | ConnectFailure::Timeout | ConnectFailure::Garbage(_) => false,
+            // Certificates don't mend themselves.
+            ConnectFailure::Tls(says) => Some(("08006", says)),
+            ConnectFailure::Io(_) | ConnectFailure::Timeout | ConnectFailure::Garbage(_) => None,
         };
         let nothing_open = pool.open() == pool.in_login;
-        if let ConnectFailure::Refused { sqlstate, message } = &failure
-            && hopeless
-        {
+        if let Some((sqlstate, message)) = hopeless {
             let mut told: Vec<ClientId> = pool.welcoming.drain(..).map(|(id, _)| id).collect();
             told.extend(pool.lookups.drain(..));
             if nothing_open {

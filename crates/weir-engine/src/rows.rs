@@ -10,6 +10,7 @@ use weir_model::{
 
 use crate::engine::Engine;
 use crate::server::State;
+use crate::tls;
 
 /// Statements are in every tenth sample only.
 const STATEMENTS_EVERY: u32 = 10;
@@ -158,6 +159,7 @@ impl Engine {
                         .extended
                         .as_ref()
                         .map_or(0, |e| e.named.len() as u32),
+                    tls: tls::info(client.tls.as_ref(), &self.nobody),
                     user: Arc::clone(&client.user),
                     database: client
                         .pool
@@ -280,6 +282,7 @@ impl Engine {
                     port: pool.settings.server.port,
                     close_needed: server.close_when_idle.is_some(),
                     prepared_statements: server.prepared.len() as u32,
+                    tls: tls::info(server.tls.as_ref(), &self.nobody),
                 });
             }
         }

@@ -22,6 +22,7 @@ use crate::lookup::Lookup;
 use crate::measure::Link;
 use crate::server_login::ServerLogin;
 use crate::session_settings::{Params, Session};
+use crate::tls::Secured;
 
 /// What it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +115,8 @@ pub(crate) struct Server {
     pub(crate) checked: bool,
     /// What it looks up.
     pub(crate) lookup: Option<Box<Lookup>>,
+    /// What TLS settled; `None`: there is none.
+    pub(crate) tls: Option<Arc<Secured>>,
     pub(crate) backend_pid: i32,
     /// What a cancel request must show.
     pub(crate) cancel_key: Box<[u8]>,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use weir_model::{ConnectFailure, Event, Instant, Loudness, Place, PoolId, ServerId};
 use weir_wire::auth::md5;
-use weir_wire::auth::scram::{self, Secret};
+use weir_wire::auth::scram::{self, Binding, Secret};
 use weir_wire::backend::{self, Authentication, tag};
 use weir_wire::frame::{HEADER_LEN, parse_header};
 use weir_wire::{TxStatus, frontend, startup};
@@ -22,6 +22,7 @@ use crate::ids::IdMap;
 use crate::pool::Pool;
 use crate::server::{Server, State};
 use crate::session_settings::{Params, Session};
+use crate::tls;
 
 /// Stands in what the driver says of a host name that it can't resolve.
 const NO_NAME: &str = "couldn't resolve";
@@ -35,6 +36,7 @@ const DERIVED_MAX: usize = 1_000;
 #[derive(Default)]
 pub(crate) struct ServerLogin {
     connected: bool,
+    pub(crate) tls: tls::Step,
     authenticated: bool,
     scram: Option<Scram>,
     params: Params,
@@ -43,6 +45,7 @@ pub(crate) struct ServerLogin {
 struct Scram {
     exchange: scram::Client,
     nonce: String,
+    binding: Binding,
     /// User, salt and count, under which the keys are kept once they have proved good.
     challenge: Option<(Arc<str>, Box<[u8]>)>,
 }
@@ -64,6 +67,7 @@ impl Engine {
                 used: false,
                 checked: false,
                 lookup: None,
+                tls: None,
                 backend_pid: 0,
                 cancel_key: Box::default(),
                 params,
@@ -121,6 +125,16 @@ impl Engine {
     }
 
     pub(crate) fn server_connected(&mut self, id: ServerId, fx: &mut Effects) {
+        if let Some(login) = self.servers.get_mut(&id).and_then(|s| s.login.as_mut()) {
+            login.connected = true;
+        }
+        if !self.ask_tls(id, fx) {
+            self.send_startup(id, fx);
+        }
+    }
+
+    /// Says who we are. In plain text, or through TLS.
+    pub(crate) fn send_startup(&mut self, id: ServerId, fx: &mut Effects) {
         let Some(pool_id) = self.servers.get(&id).map(|s| s.pool) else {
             return;
         };
@@ -148,9 +162,6 @@ impl Engine {
         fx.send_with(Conn::Server(id), |out| {
             startup::put_startup(out, own.chain(asked));
         });
-        if let Some(login) = self.servers.get_mut(&id).and_then(|s| s.login.as_mut()) {
-            login.connected = true;
-        }
     }
 
     /// The attempt failed. `close`: its socket is still there.
@@ -209,6 +220,11 @@ impl Engine {
             ConnectFailure::Io(text) if text.contains(NO_NAME) => "server DNS lookup failed",
             ConnectFailure::Io(_) => "connect failed",
             ConnectFailure::Timeout => "connect timeout",
+            ConnectFailure::Tls(says) => {
+                let says = format!("TLS setup failed: {says}");
+                self.log_server(id, pool, Loudness::Warning, says, fx);
+                "TLS handshake failed"
+            }
             ConnectFailure::Refused { message, .. } => {
                 let says = format!("server login failed: FATAL {message}");
                 self.log_server(id, pool, Loudness::Warning, says, fx);
@@ -242,6 +258,20 @@ impl Engine {
                 break;
             }
             let rest = &bytes[at..];
+            match self.servers.get(&id).and_then(|s| s.login.as_ref()) {
+                Some(login) if login.tls == tls::Step::Asked => {
+                    match self.tls_answer(id, rest, fx) {
+                        Ok(used) => at += used,
+                        Err(failure) => {
+                            self.server_login_failed(id, failure, true, now, fx);
+                            return bytes.len();
+                        }
+                    }
+                    continue;
+                }
+                Some(login) if login.tls == tls::Step::Shaking => break,
+                Some(_) | None => {}
+            }
             let header = match parse_header(rest, LOGIN_MAX) {
                 Ok(None) => break,
                 Ok(Some(header)) if rest.len() < header.total() => break,
@@ -341,7 +371,11 @@ impl Engine {
             sqlstate: "28P01".to_owned(),
             message,
         };
-        let Some(login) = self.servers.get_mut(&id).and_then(|s| s.login.as_mut()) else {
+        let Some(server) = self.servers.get_mut(&id) else {
+            return Ok(());
+        };
+        let end_point = server.tls.as_ref().and_then(|tls| tls.end_point.clone());
+        let Some(login) = server.login.as_mut() else {
             return Ok(());
         };
         match step {
@@ -415,17 +449,25 @@ impl Engine {
                     },
                 };
                 let nonce = scram::nonce(&self.dice.bytes::<{ scram::NONCE_LEN }>());
-                let exchange = scram::Client::new(secret, nonce.clone());
+                let binding = match end_point {
+                    Some(hash) if mechanisms.contains(&scram::MECHANISM_PLUS) => {
+                        Binding::EndPoint(hash)
+                    }
+                    Some(_) => Binding::NotOffered,
+                    None => Binding::None,
+                };
+                let exchange = scram::Client::new(secret, nonce.clone()).bind(binding.clone());
                 fx.send_with(Conn::Server(id), |out| {
                     frontend::put_sasl_initial(
                         out,
-                        scram::MECHANISM,
+                        exchange.mechanism(),
                         exchange.first_message().as_bytes(),
                     );
                 });
                 login.scram = Some(Scram {
                     exchange,
                     nonce,
+                    binding,
                     challenge: None,
                 });
             }
@@ -444,7 +486,8 @@ impl Engine {
                         let key = (Arc::clone(&user), material.into_boxed_slice());
                         if let Some(keys) = self.derived.get(&key) {
                             scram.exchange =
-                                scram::Client::new(Secret::Keys(keys.clone()), scram.nonce.clone());
+                                scram::Client::new(Secret::Keys(keys.clone()), scram.nonce.clone())
+                                    .bind(scram.binding.clone());
                         } else {
                             scram.challenge = Some(key);
                         }

@@ -130,6 +130,9 @@ pub enum ConnectFailure {
     },
     /// What came isn't the protocol.
     Garbage(String),
+    /// There is a server, but no TLS with it as the settings want it: a certificate that isn't
+    /// believed, no version or cipher in common, or TLS refused. With which and why.
+    Tls(String),
 }
 
 /// A fingerprint's text, sent once per worker when it is first seen.
@@ -319,6 +322,8 @@ pub struct ClientRow {
     pub pins: Vec<Pin>,
     /// Named prepared statements it holds.
     pub prepared_statements: u32,
+    /// `TLSv1.3/TLS_AES_256_GCM_SHA384`; empty: none.
+    pub tls: Arc<str>,
     /// The user it came as.
     pub user: Arc<str>,
     /// The database it asked for.
@@ -367,6 +372,8 @@ pub struct ServerRow {
     pub close_needed: bool,
     /// Prepared statements it has.
     pub prepared_statements: u32,
+    /// `TLSv1.3/TLS_AES_256_GCM_SHA384`; empty: none.
+    pub tls: Arc<str>,
 }
 
 /// Everything a worker holds, on request (SHOW CLIENTS, SHOW SERVERS).

@@ -35,7 +35,8 @@ pub use sample::{
 pub use settings::{
     AuthMethod, AuthQuery, ErrorStyle, Hba, HbaFault, HbaRule, HbaTransport, IdentMaps,
     LoadBalance, LogSettings, Peer, Place, PoolMode, PoolSettings, PoolSize, PoolerSettings,
-    Secret, ServerCheck, ServerSettings, SessionState, UserSettings,
+    Secret, ServerCheck, ServerSettings, SessionState, TlsMode, TlsSettings, TlsVersion,
+    UserSettings,
 };
 pub use time::{ClockMap, Instant, Wall};
 pub use units::{ByteSize, HumanDuration, UnitError};

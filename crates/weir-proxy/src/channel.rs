@@ -7,7 +7,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use mio::Waker;
 use rtrb::{Consumer, Producer, RingBuffer};
-use weir_model::{Event, Order, Sample};
+use weir_model::{Event, NewSettings, Order, PoolerSettings, Sample};
+
+use crate::clock::Clock;
+use crate::tls::{TlsContexts, TlsFault};
 
 /// Orders that may wait for the worker; it takes them all at each turn, so more than this means
 /// that it doesn't turn any more.
@@ -21,7 +24,7 @@ const SAMPLES_MAX: usize = 1024;
 const EVENTS_MAX: usize = 32 * 1024;
 
 /// Why an order didn't reach the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrderNotSent {
     /// The worker doesn't keep up; nothing was sent.
     #[error("the worker has {ORDERS_MAX} orders waiting already")]
@@ -29,20 +32,58 @@ pub enum OrderNotSent {
     /// The worker has exited.
     #[error("the worker has exited")]
     Gone,
+    /// The new settings name certificates or keys that can't be used; the old ones hold.
+    #[error("{}", lines(.0))]
+    Tls(Vec<TlsFault>),
+}
+
+fn lines(faults: &[TlsFault]) -> String {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// What goes down.
+pub(crate) enum Down {
+    /// An order for the engine.
+    Order(Order),
+    /// Certificates for connections that begin from now on.
+    Tls(Arc<TlsContexts>),
 }
 
 /// Sends orders to the worker from any thread, without ever waiting.
 #[derive(Clone, Debug)]
 pub struct OrderSender {
-    orders: SyncSender<Order>,
+    orders: SyncSender<Down>,
     stop: Arc<AtomicBool>,
     waker: Arc<Waker>,
 }
 
 impl OrderSender {
-    /// Queues an order and wakes the worker.
+    /// Queues an order and wakes the worker. With [`Order::Configure`] the files that the settings
+    /// name are read here first, in the caller's thread: a fault in one of them refuses the whole.
     pub fn send(&self, order: Order) -> Result<(), OrderNotSent> {
-        self.orders.try_send(order).map_err(|fault| match fault {
+        if let Order::Configure {
+            settings: NewSettings(settings),
+            ..
+        } = &order
+        {
+            self.reload_tls(settings)?;
+        }
+        self.push(Down::Order(order))
+    }
+
+    /// Reads certificates and keys anew. Connections that are there keep what they began with.
+    /// Answers what an operator should be warned of.
+    pub fn reload_tls(&self, settings: &PoolerSettings) -> Result<Vec<String>, OrderNotSent> {
+        let contexts =
+            TlsContexts::load(settings, Clock::unix_seconds()).map_err(OrderNotSent::Tls)?;
+        let warnings = contexts.warnings.clone();
+        self.push(Down::Tls(Arc::new(contexts)))?;
+        Ok(warnings)
+    }
+
+    fn push(&self, down: Down) -> Result<(), OrderNotSent> {
+        self.orders.try_send(down).map_err(|fault| match fault {
             TrySendError::Full(_) => OrderNotSent::Full,
             TrySendError::Disconnected(_) => OrderNotSent::Gone,
         })?;
@@ -60,7 +101,7 @@ impl OrderSender {
 
 /// The worker's end of [`OrderSender`].
 pub(crate) struct Orders {
-    orders: Receiver<Order>,
+    orders: Receiver<Down>,
     stop: Arc<AtomicBool>,
 }
 
@@ -78,7 +119,7 @@ impl Orders {
     }
 
     /// The next order, if there is one. That all senders are gone is no reason to stop serving.
-    pub(crate) fn take(&self) -> Option<Order> {
+    pub(crate) fn take(&self) -> Option<Down> {
         self.orders.try_recv().ok()
     }
 

@@ -16,6 +16,19 @@ impl Clock {
         Self { zero }
     }
 
+    /// Seconds since 1970, for certificates that run out.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "asked at start and at a reload, by whoever loads files"
+    )]
+    pub fn unix_seconds() -> i64 {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| {
+                i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+            })
+    }
+
     /// Now, on this time line.
     #[expect(
         clippy::disallowed_methods,

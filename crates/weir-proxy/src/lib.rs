@@ -12,7 +12,7 @@
 //!
 //! # What is deliberately absent
 //! - Who gets which server, and everything that reads the protocol: `weir-engine`.
-//! - TLS and several workers.
+//! - Several workers.
 //!
 //! Start at `sys/worker/turn.rs` for a turn of the loop, at `sys/worker/perform.rs` for what an
 //! effect does.
@@ -24,9 +24,11 @@ mod proxy;
 mod resolve;
 mod settings;
 mod sys;
+mod tls;
 
 pub use channel::{EventTap, OrderNotSent, OrderSender};
 pub use clock::Clock;
 pub use proxy::{Proxy, ProxyHandle, StartError, Worker, WorkerPanicked};
 pub use settings::{IoChoice, ListenAddr, ListenAddrFault, ProxySettings};
 pub use sys::{Driver, DriverChoice};
+pub use tls::{TlsContexts, TlsFault, TlsSide};

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::listen;
 use crate::settings::{ListenAddr, ProxySettings};
 use crate::sys::{self, DriverChoice};
+use crate::tls::{TlsContexts, TlsFault};
 
 /// Why a proxy didn't start. Nothing runs then and nothing is bound.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,9 @@ pub enum StartError {
     /// The settings make no sense to the engine.
     #[error("the settings can't be used")]
     Settings(#[source] SettingsFault),
+    /// Certificates or keys can't be used: everything that is wrong with them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Tls(Vec<TlsFault>),
     /// The kernel refused something else that a worker needs.
     #[error("couldn't set up the worker: {what}")]
     Setup {
@@ -73,6 +77,9 @@ pub struct ProxyHandle {
     pub driver: DriverChoice,
     /// Why there is one worker although more were asked for; `None` if one was.
     pub workers_because: Option<&'static str>,
+    /// What an operator should know although it works: certificates that run out, keys that
+    /// others can read.
+    pub warnings: Vec<String>,
     /// Ends when the worker does.
     pub worker: Worker,
 }
@@ -131,6 +138,9 @@ impl Proxy {
         let clock = Clock::since(settings.clock_zero);
         let cancel_wait_timeout = settings.pooler.cancel_wait_timeout;
         let names_peers = sys::peers::names_peers(&settings.pooler);
+        let tls =
+            TlsContexts::load(&settings.pooler, Clock::unix_seconds()).map_err(StartError::Tls)?;
+        let warnings = tls.warnings.clone();
         let engine = Engine::new(settings.pooler, settings.seed, clock.now())
             .map_err(StartError::Settings)?;
         let listeners = listen::bind_all(&settings.listen)?;
@@ -151,6 +161,7 @@ impl Proxy {
             clock,
             reporter,
             orders,
+            tls: Arc::new(tls),
             ring: driver.driver == sys::Driver::Uring,
             cancel_wait_timeout,
             names_peers,
@@ -170,6 +181,7 @@ impl Proxy {
             workers_because: (settings.workers > 1).then_some(
                 "this version of Weir runs one worker; the rest of the setting is ignored",
             ),
+            warnings,
             worker: Worker { thread },
         })
     }

@@ -7,6 +7,7 @@
 //! | [`frontend`] | what does a client say? |
 //! | [`backend`] | what does a server say? |
 //! | [`auth`] | who proves what to whom: SCRAM-SHA-256 on both sides, md5 |
+//! | [`certificate`] | what does an X.509 certificate say of itself? |
 //! | [`sql`] | what shape has a statement, for whom was it sent, and what does it do to the session? |
 //!
 //! # What always holds
@@ -18,11 +19,12 @@
 //! # What is deliberately absent
 //! - I/O. Whoever calls has the bytes, and says when there will be no more.
 //! - The clock and the dice. Nonces and salts are passed in.
-//! - TLS, and with it channel binding (SCRAM-SHA-256-PLUS).
+//! - TLS itself; [`certificate`] reads what SCRAM-SHA-256-PLUS and people need of it.
 #![forbid(unsafe_code)]
 
 pub mod auth;
 pub mod backend;
+pub mod certificate;
 pub mod frame;
 pub mod frontend;
 pub mod sql;

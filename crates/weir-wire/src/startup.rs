@@ -176,6 +176,12 @@ pub fn parse(bytes: &[u8]) -> Result<FirstPacket, StartupError> {
     })
 }
 
+/// Whether these are the first bytes of a TLS handshake: a client that doesn't ask first
+/// (libpq's `sslnegotiation=direct`). No startup packet begins so.
+pub fn is_client_hello(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&0x16)
+}
+
 /// Names the protocol whose first bytes can't be a startup packet's length.
 fn other_protocol(head: &[u8; 4]) -> Option<&'static str> {
     match head {

@@ -2,7 +2,7 @@
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use weir_wire::auth::scram::{
-    Client, ITERATIONS_MAX, Keys, ScramError, Secret, Server, Verifier, nonce,
+    Binding, Client, ITERATIONS_MAX, Keys, ScramError, Secret, Server, Verifier, nonce,
 };
 
 /// RFC 7677, section 3: user `user`, password `pencil`.
@@ -267,4 +267,71 @@ fn a_lying_server_is_refused() {
         ScramError::WrongServer
     );
     assert!(!client.is_done() && client.keys().is_none());
+}
+
+fn bound() -> Server {
+    server().bind(Some(vec![7; 32].into()))
+}
+
+/// Plays a login of the kind that the client wants.
+fn play_bound(client: &mut Client, server: &mut Server) -> Result<Keys, ScramError> {
+    let challenge = server.begin(client.mechanism(), client.first_message().as_bytes())?;
+    let proof = client.on_challenge(challenge.as_bytes())?;
+    let accepted = server.on_final(proof.as_bytes())?;
+    client.on_final(accepted.final_message.as_bytes())?;
+    Ok(accepted.keys)
+}
+
+#[test]
+fn both_sides_bind_the_channel_and_so_does_another_implementation() {
+    let mut ours =
+        client(Secret::Password(b"pencil".to_vec())).bind(Binding::EndPoint(vec![7; 32].into()));
+    assert_eq!(ours.mechanism(), "SCRAM-SHA-256-PLUS");
+    play_bound(&mut ours, &mut bound()).unwrap();
+
+    let binding = ChannelBinding::tls_server_end_point(vec![7; 32]);
+    let mut theirs = ScramSha256::new(b"pencil", binding);
+    let mut server = bound();
+    assert_eq!(server.mechanisms(), ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]);
+    let challenge = server
+        .begin("SCRAM-SHA-256-PLUS", theirs.message())
+        .unwrap();
+    theirs.update(challenge.as_bytes()).unwrap();
+    let accepted = server.on_final(theirs.message()).unwrap();
+    theirs.finish(accepted.final_message.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_proof_for_another_channel_is_refused() {
+    let mut ours =
+        client(Secret::Password(b"pencil".to_vec())).bind(Binding::EndPoint(vec![8; 32].into()));
+    let fault = play_bound(&mut ours, &mut bound()).unwrap_err();
+    assert_eq!(fault, ScramError::WrongChannel);
+}
+
+#[test]
+fn an_offer_that_somebody_took_out_is_noticed() {
+    let mut ours = client(Secret::Password(b"pencil".to_vec())).bind(Binding::NotOffered);
+    let fault = play_bound(&mut ours, &mut bound()).unwrap_err();
+    assert_eq!(fault, ScramError::Downgrade);
+    // Where there was none, there is nothing to notice; and who can't bind needn't.
+    let mut ours = client(Secret::Password(b"pencil".to_vec())).bind(Binding::NotOffered);
+    play_bound(&mut ours, &mut server()).unwrap();
+    play_bound(
+        &mut client(Secret::Password(b"pencil".to_vec())),
+        &mut bound(),
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_mechanism_that_was_not_offered_or_not_meant_is_refused() {
+    assert_eq!(
+        server().begin("SCRAM-SHA-256-PLUS", FIRST),
+        Err(ScramError::Mechanism)
+    );
+    assert_eq!(server().begin("PLAIN", FIRST), Err(ScramError::Mechanism));
+    assert!(bound().begin("SCRAM-SHA-256-PLUS", FIRST).is_err());
+    let unique = b"p=tls-unique,,n=,r=rOprNGfwEbeRWgbNEkqO";
+    assert!(bound().begin("SCRAM-SHA-256-PLUS", unique).is_err());
 }

@@ -146,6 +146,9 @@ pub(crate) fn serve(
     };
     let proxy =
         Proxy::start_with(settings, Some(tap)).map_err(|fault| Failed::Failed(anyhow!(fault)))?;
+    for warning in &proxy.warnings {
+        tracing::warn!("{warning}");
+    }
     if let Err(says) = (face.ready)(&proxy.local) {
         proxy.stop();
         return Err(Failed::Failed(anyhow!(says)));

@@ -311,6 +311,7 @@ pub(crate) fn snapshot() -> Snapshot {
         fingerprint: Fingerprint(0xabc),
         pins,
         prepared_statements: 2,
+        tls: "".into(),
         user: "dashboard".into(),
         database: "app".into(),
     };
@@ -340,6 +341,7 @@ pub(crate) fn snapshot() -> Snapshot {
             port: 5432,
             close_needed: false,
             prepared_statements: 0,
+            tls: "".into(),
         }],
         ..Snapshot::default()
     }

@@ -530,6 +530,7 @@ pub(crate) fn failure_says(failure: &weir_model::ConnectFailure) -> String {
         Io(text) => text.clone(),
         Timeout => "no answer within connect_timeout".to_owned(),
         Refused { sqlstate, message } => format!("{sqlstate} {message}"),
+        Tls(says) => says.clone(),
         Garbage(what) => format!("an answer that isn't PostgreSQL's ({what})"),
     }
 }

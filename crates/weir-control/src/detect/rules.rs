@@ -86,6 +86,8 @@ pub fn means_down(failure: &ConnectFailure) -> bool {
         }
         // Something answers there that isn't PostgreSQL: for clients that is as good as nothing.
         ConnectFailure::Garbage(_) => true,
+        // It is there and speaks; who must act is whoever looks after certificates.
+        ConnectFailure::Tls(_) => false,
     }
 }
 

@@ -66,6 +66,7 @@ impl Logins {
                 {
                     logins.unwelcome += 1;
                 }
+                ConnectFailure::Tls(_) => logins.unwelcome += 1,
                 failure if crate::detect::rules::means_down(failure) => logins.down += 1,
                 _ => logins.other += 1,
             }

@@ -29,6 +29,16 @@ pub(super) fn judge(f: &DiagnosisInput) -> Judged {
             ),
             "Check the user, password and database of this pool, and pg_hba.conf on the server.",
         ),
+        Some((_, failure @ ConnectFailure::Tls(_))) if turned_away => (
+            format!(
+                "No TLS connection to the server of pool {} comes about: {} ({} times); {} clients wait. The server is there; the certificates, or the settings about them, don't fit.",
+                f.key,
+                failure_says(failure),
+                f.logins.unwelcome,
+                f.waiting()
+            ),
+            "Check the server's certificate (its dates, its names, who signed it) against `tls` of the [server] section.",
+        ),
         _ => (
             format!(
                 "No known cause explains why pool {} is dry: {known}; {} of {} servers in use, {} clients wait.",

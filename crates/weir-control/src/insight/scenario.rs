@@ -430,6 +430,7 @@ impl Sim {
                 port: 5432,
                 close_needed: false,
                 prepared_statements: 0,
+                tls: "".into(),
             })
             .collect()
     }

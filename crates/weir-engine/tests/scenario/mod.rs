@@ -65,6 +65,8 @@ pub struct Scenario {
     pub clients: BTreeMap<ClientId, Socket>,
     pub servers: BTreeMap<ServerId, FakeServer>,
     pub dials: Vec<ServerId>,
+    /// Who is to begin TLS.
+    pub handshakes: Vec<Conn>,
     pub answers_dials: bool,
     pub events: Vec<Event>,
     pub cancels: Vec<Vec<u8>>,
@@ -96,6 +98,7 @@ impl Scenario {
             clients: BTreeMap::new(),
             servers: BTreeMap::new(),
             dials: Vec::new(),
+            handshakes: Vec::new(),
             answers_dials: true,
             events: Vec::new(),
             cancels: Vec::new(),
@@ -428,6 +431,7 @@ impl Scenario {
                     self.cancels.push(bytes);
                     self.cancels_for.push(asked_by);
                 }
+                Effect::StartTls { conn, .. } => self.handshakes.push(conn),
                 Effect::Exit => self.exited = true,
             }
         }

@@ -191,6 +191,8 @@ impl World {
                         self.todo.push_back(Todo::Again(at));
                     }
                 }
+                // The simulator has no TLS: its settings ask for none.
+                Effect::StartTls { .. } => {}
                 Effect::Cancel { bytes, .. } => self.cancel_at_postgres(bytes),
                 Effect::Exit => self.exited = true,
             }

@@ -324,6 +324,7 @@ mod tests {
                     port: 0,
                     close_needed: false,
                     prepared_statements: 0,
+                    tls: "".into(),
                 });
             }
             snapshot

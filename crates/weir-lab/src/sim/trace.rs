@@ -91,6 +91,7 @@ impl Trace {
             Effect::Close { conn } => ("close", Some(*conn), &[]),
             Effect::PauseReading { conn } => ("pause", Some(*conn), &[]),
             Effect::ResumeReading { conn } => ("resume", Some(*conn), &[]),
+            Effect::StartTls { conn, .. } => ("start_tls", Some(*conn), &[]),
             Effect::Cancel { bytes, .. } => ("cancel", None, bytes),
             Effect::Exit => ("exit", None, &[]),
         };

@@ -6,10 +6,12 @@
 
 mod auth;
 mod hba;
+mod tls;
 mod user;
 
 pub use auth::{AuthMethod, AuthQuery};
 pub use hba::{Hba, HbaFault, HbaRule, HbaTransport, IdentMaps, Peer};
+pub use tls::{TlsMode, TlsSettings, TlsVersion};
 pub use user::UserSettings;
 
 use std::collections::BTreeMap;
@@ -206,6 +208,8 @@ pub struct ServerSettings {
     pub further: Vec<Place>,
     /// Which of the hosts comes first.
     pub load_balance: LoadBalance,
+    /// TLS towards it; not over a Unix socket.
+    pub tls: Arc<TlsSettings>,
     /// Forces this user towards PostgreSQL; `None`: the client's own. Each user still has a pool of
     /// its own; [`PoolSettings::user`] puts all into one.
     pub user: Option<Arc<str>>,
@@ -267,6 +271,7 @@ impl ServerSettings {
             port,
             further: Vec::new(),
             load_balance: LoadBalance::default(),
+            tls: Arc::default(),
             user: None,
             password: None,
             watch_user: None,
@@ -446,6 +451,8 @@ pub struct PoolerSettings {
     pub pools: Vec<PoolSettings>,
     /// What is particular to users (PgBouncer: `[users]`).
     pub user_settings: BTreeMap<Arc<str>, UserSettings>,
+    /// TLS towards clients.
+    pub tls: Arc<TlsSettings>,
     /// How clients prove who they are.
     pub auth_method: AuthMethod,
     /// With [`AuthMethod::Hba`]: who comes from where.
@@ -514,6 +521,7 @@ impl PoolerSettings {
         Self {
             pools,
             user_settings: BTreeMap::new(),
+            tls: Arc::default(),
             auth_method: AuthMethod::Trust,
             hba: None,
             ident: None,

@@ -46,6 +46,10 @@ impl Lease {
     pub(crate) fn bytes(&self) -> &[u8] {
         match *self {}
     }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        match *self {}
+    }
 }
 
 impl Lent {

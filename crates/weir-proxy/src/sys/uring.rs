@@ -70,6 +70,11 @@ impl Lease {
         &self.bytes[..self.len]
     }
 
+    /// What came, to be opened where it is.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+
     /// Its name, for [`Ring::send_from`].
     pub(crate) fn id(&self) -> u16 {
         self.id

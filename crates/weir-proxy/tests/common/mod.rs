@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::disallowed_methods, reason = "tests run in real time")]
 
+pub mod pki;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroU32;
@@ -59,6 +61,14 @@ impl Postgres {
             assert!(out.status.success(), "{out:?}");
             pg
         })
+    }
+
+    /// Where its files are.
+    pub fn data(&self) -> PathBuf {
+        self.server
+            .lock()
+            .expect("no test failed with it")
+            .data_dir()
     }
 
     /// As after a crash.

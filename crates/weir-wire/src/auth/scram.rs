@@ -5,20 +5,29 @@
 //! - Comparisons of secrets take the same time wherever they differ.
 //! - A lying server can't make Weir work for it: see [`ITERATIONS_MAX`].
 //!
+//! - Where both ends could bind the channel and one of them was made to believe that the other
+//!   can't, the exchange fails: somebody in between took the offer out.
+//!
 //! # What is deliberately absent
-//! - Channel binding. A client that insists on it (`p=`) is refused by name.
+//! - Channel bindings other than `tls-server-end-point`, the only one that PostgreSQL has.
 //! - The dice. The caller brings nonces and salts; see [`NONCE_LEN`].
 
 mod client;
 mod server;
 mod verifier;
 
-pub use client::{Client, Secret};
+pub use client::{Binding, Client, Secret};
 pub use server::{Accepted, Server};
 pub use verifier::{Keys, Verifier, VerifierError};
 
 /// The mechanism's name in SASL.
 pub const MECHANISM: &str = "SCRAM-SHA-256";
+
+/// The same with the TLS channel bound to the proof, so that nobody can pass it on.
+pub const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
+
+/// The header of a first message that binds the channel.
+const END_POINT: &str = "p=tls-server-end-point";
 
 /// Random bytes that a nonce is made of, as in PostgreSQL (`SCRAM_RAW_NONCE_LEN`). Pass them
 /// through [`nonce`].
@@ -51,8 +60,21 @@ pub enum ScramError {
         what: &'static str,
     },
     /// The client insists on channel binding.
-    #[error("the client requires channel binding, which Weir doesn't offer")]
+    #[error(
+        "client requires SCRAM channel binding, but it is not supported: the connection has no TLS, or Weir's certificate is signed in a way that has no hash (Ed25519)"
+    )]
     ChannelBinding,
+    /// The client was made to believe that we can't bind the channel.
+    #[error(
+        "the client supports SCRAM channel binding but thinks the server does not; however, this server does support channel binding: somebody may be in between"
+    )]
+    Downgrade,
+    /// The channel that the client is at the other end of isn't ours.
+    #[error("SCRAM channel binding check failed")]
+    WrongChannel,
+    /// A mechanism that wasn't offered.
+    #[error("client selected an invalid SASL authentication mechanism")]
+    Mechanism,
     /// The server asks for too little or too much work.
     #[error(
         "the server asks for {iterations} SCRAM iterations; 1 to {ITERATIONS_MAX} are possible"

@@ -8,6 +8,7 @@ pub(crate) mod keeper;
 mod paging;
 mod reader;
 mod table;
+pub(crate) mod tls;
 pub(crate) mod userlist;
 
 use std::collections::BTreeMap;
@@ -217,6 +218,7 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
         Some(document),
         &[
             "auth",
+            "tls",
             "server",
             "pool",
             "regulator",
@@ -228,11 +230,18 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
             "maintenance",
         ],
     );
+    let (tls, written) = tls::of_clients(reader, single(reader, document, "tls"), file);
+    let tls = Arc::new(tls);
+    let mut tls_written = vec![written];
     let mut servers = Vec::new();
     let mut budgets = BTreeMap::new();
     for (name, table) in sections(reader, document, "server") {
         let section = reader.section("server.*", &format!("server.{name}"), Some(table), &[]);
-        let server = server_of(reader, &section, &name);
+        let mut server = server_of(reader, &section, &name);
+        if let Some((tls, written)) = tls::of_server(reader, &section, &name, file) {
+            server.tls = Arc::new(tls);
+            tls_written.push(written);
+        }
         if let Some(cap) = budget_of(&section) {
             budgets.insert(Arc::clone(&server.name), cap);
         }
@@ -276,6 +285,8 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
             ),
         );
     }
+
+    tls::look_at_files(&tls, auth_method, &pools, &tls_written);
 
     let regulator = reader.section(
         "regulator",
@@ -348,6 +359,7 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
         log_json,
         external_url: top.text("external_url"),
         pooler: PoolerSettings {
+            tls,
             auth_method,
             users: users.unwrap_or_default(),
             admin_users: auth

@@ -110,7 +110,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "method",
         Some("auth_type"),
         "\"scram-sha-256\"",
-        "trust, md5, scram-sha-256.",
+        "trust, md5, scram-sha-256, cert (the name in the client's certificate; needs [tls] with a `ca`).",
     ),
     s(
         "auth",
@@ -125,6 +125,132 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Some("admin_users"),
         "[]",
         "Who may use the console (databases `weir` and `pgbouncer`).",
+    ),
+    s(
+        "tls",
+        "mode",
+        Some("client_tls_sslmode"),
+        "\"prefer\" with a certificate, else \"disable\"",
+        "disable; allow and prefer: who asks for TLS gets it; require: nobody comes in without; verify-ca, verify-full: nor without a certificate that `ca` signed.",
+    ),
+    s(
+        "tls",
+        "ca",
+        Some("client_tls_ca_file"),
+        "",
+        "PEM file of the authorities that sign client certificates.",
+    ),
+    s(
+        "tls",
+        "cert",
+        Some("client_tls_cert_file"),
+        "",
+        "PEM file of Weir's certificate and its chain.",
+    ),
+    s(
+        "tls",
+        "key",
+        Some("client_tls_key_file"),
+        "",
+        "PEM file of its key, without a passphrase; 0600, or 0640 if it is root's.",
+    ),
+    s(
+        "tls",
+        "version_min",
+        Some("client_tls_protocols"),
+        "\"TLSv1.2\"",
+        "No older version: TLSv1.2, TLSv1.3.",
+    ),
+    s(
+        "tls",
+        "version_max",
+        None,
+        "\"TLSv1.3\"",
+        "No newer version.",
+    ),
+    s(
+        "tls",
+        "ciphers",
+        Some("client_tls_ciphers"),
+        "all",
+        "Suites for TLS 1.2, OpenSSL's names between colons.",
+    ),
+    s(
+        "tls",
+        "ciphers_13",
+        Some("client_tls13_ciphers"),
+        "all",
+        "Suites for TLS 1.3, likewise.",
+    ),
+    s(
+        "server.*.tls",
+        "mode",
+        Some("server_tls_sslmode"),
+        "\"verify-full\" with a `ca`, else \"prefer\"",
+        "disable; allow and prefer: TLS if the server has it; require: no connection without; verify-ca: nor to one whose certificate `ca` didn't sign; verify-full: nor to one whose certificate is for another host.",
+    ),
+    s(
+        "server.*.tls",
+        "ca",
+        Some("server_tls_ca_file"),
+        "the system's",
+        "PEM file of the authorities that sign servers' certificates.",
+    ),
+    s(
+        "server.*.tls",
+        "cert",
+        Some("server_tls_cert_file"),
+        "",
+        "PEM file of the certificate that Weir shows, where the server asks for one.",
+    ),
+    s(
+        "server.*.tls",
+        "key",
+        Some("server_tls_key_file"),
+        "",
+        "PEM file of its key, without a passphrase; 0600, or 0640 if it is root's.",
+    ),
+    s(
+        "server.*.tls",
+        "version_min",
+        Some("server_tls_protocols"),
+        "\"TLSv1.2\"",
+        "No older version: TLSv1.2, TLSv1.3.",
+    ),
+    s(
+        "server.*.tls",
+        "version_max",
+        None,
+        "\"TLSv1.3\"",
+        "No newer version.",
+    ),
+    s(
+        "server.*.tls",
+        "ciphers",
+        Some("server_tls_ciphers"),
+        "all",
+        "Suites for TLS 1.2, OpenSSL's names between colons.",
+    ),
+    s(
+        "server.*.tls",
+        "ciphers_13",
+        Some("server_tls13_ciphers"),
+        "all",
+        "Suites for TLS 1.3, likewise.",
+    ),
+    s(
+        "server.*.tls",
+        "direct",
+        None,
+        "false",
+        "TLS from the first byte, without asking: PostgreSQL 17 and later. Spares a round trip; needs mode require or more.",
+    ),
+    s(
+        "server.*",
+        "tls",
+        None,
+        "",
+        "TLS towards it, a table: `{ mode = \"verify-full\", ca = \"ca.pem\" }`. Not over Unix sockets.",
     ),
     s(
         "server.*",
@@ -547,19 +673,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
 ];
 
 /// Keys that later versions will know: refused with a word of their own, not as misspelt.
-pub(crate) const NOT_YET: &[(&str, &str, &str)] = &[
-    (
-        "server.*",
-        "tls",
-        "TLS towards PostgreSQL is not in this version; put Weir beside the server, or a tunnel between",
-    ),
-    (
-        "pool.*",
-        "class",
-        "priority classes are not in this version",
-    ),
-    ("", "tls", "TLS towards clients is not in this version"),
-];
+pub(crate) const NOT_YET: &[(&str, &str, &str)] = &[(
+    "pool.*",
+    "class",
+    "priority classes are not in this version",
+)];
 
 /// The keys of a section.
 pub(crate) fn keys(section: &str) -> Vec<&'static str> {

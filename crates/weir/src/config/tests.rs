@@ -84,7 +84,7 @@ tls = 1
         r#"weir.toml:1:1  listne = ["127.0.0.1:6432"]
     unknown key `listne`; did you mean `listen`?
 weir.toml:3:10  method = "scarm"
-    `scarm` is no auth method; known are trust, md5, scram-sha-256
+    `scarm` is no auth method; known are trust, any, plain, md5, scram-sha-256, cert, peer, hba
 weir.toml:5:9  hosts = ["db1:http"]
     `db1:http` is not host:port; write "db1:5432", "[::1]:5432" or "/run/postgresql:5432"
 weir.toml:7:10  server = "mian"
@@ -306,4 +306,113 @@ otherwise = "ann"
         "{}",
         faults(text)
     );
+}
+
+/// A folder with a certificate, its key, and another key.
+fn certificates() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(dir.path().join(format!("{name}.pem")), made.cert.pem()).unwrap();
+        let key = made.signing_key.serialize_pem();
+        std::fs::write(dir.path().join(format!("{name}.key")), key).unwrap();
+    };
+    make("weir");
+    make("other");
+    dir
+}
+
+fn tls_faults(text: &str) -> String {
+    let dir = certificates();
+    read(&dir.path().join("weir.toml"), text, &BTreeMap::new())
+        .unwrap_err()
+        .to_string()
+        .replace(&dir.path().display().to_string(), "DIR")
+}
+
+#[test]
+fn tls_is_read_on_both_sides_and_paths_are_beside_the_file() {
+    let dir = certificates();
+    let config = read(
+        &dir.path().join("weir.toml"),
+        r#"
+[auth]
+method = "trust"
+[tls]
+cert = "weir.pem"
+key = "weir.key"
+version_min = "TLSv1.3"
+[server.main]
+hosts = ["db1:5432"]
+tls = { ca = "other.pem" }
+[server.far]
+hosts = ["db2:5432"]
+tls = { mode = "require", direct = true }
+[pool.app]
+server = "main"
+[pool.far]
+server = "far"
+"#,
+        &BTreeMap::new(),
+    )
+    .unwrap();
+    let tls = &config.pooler.tls;
+    assert_eq!(tls.mode, weir_model::TlsMode::Prefer);
+    assert_eq!(tls.cert, Some(dir.path().join("weir.pem")));
+    assert_eq!(tls.version_min, weir_model::TlsVersion::V13);
+    let main = &config.pooler.pools[0].server.tls;
+    assert_eq!(main.mode, weir_model::TlsMode::VerifyFull);
+    let far = &config.pooler.pools[1].server.tls;
+    assert!(far.direct && far.mode == weir_model::TlsMode::Require);
+}
+
+#[test]
+fn a_file_that_does_not_fit_is_a_fault_with_its_line() {
+    let text = tls_faults(
+        r#"[tls]
+mode = "require"
+cert = "weir.pem"
+key = "other.key"
+[auth]
+method = "trust"
+[server.main]
+tls = { mode = "verify-ca", ca = "nowhere.pem", ciphers = "RC4" }
+"#,
+    );
+    assert!(
+        text.contains("DIR/weir.toml:4:7  key = \"other.key\"\n    the key in \"DIR/other.key\" is not that of the certificate in \"DIR/weir.pem\": they must be a pair"),
+        "{text}"
+    );
+    assert!(
+        text.contains(":8:") && text.contains("could not open file \"DIR/nowhere.pem\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("failed to set the cipher suites: there is no `RC4`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn tls_that_makes_no_sense_is_told_with_its_remedy() {
+    let text = tls_faults(
+        r#"[tls]
+mode = "sometimes"
+[auth]
+method = "trust"
+[server.main]
+tls = { mode = "prefer", direct = true }
+[server.other]
+tls = true
+[pool.app]
+server = "main"
+"#,
+    );
+    for part in [
+        "`sometimes` is no TLS mode; known are disable, allow",
+        "direct TLS leaves no way back to plain text",
+        "`tls` takes a table",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }

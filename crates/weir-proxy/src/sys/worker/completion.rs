@@ -22,7 +22,7 @@ use super::turn::{Todo, Worker};
 use crate::sys::uring::{Done, Lease, Lent, Ring};
 
 /// Bytes kept of a connection that isn't to be read from; then its receive is ended.
-const KEPT_MAX: usize = 64 * 1024;
+pub(super) const KEPT_MAX: usize = 64 * 1024;
 
 /// Pieces below this are copied: a copy that small costs less than keeping a receive buffer from
 /// the kernel until they are sent.
@@ -170,12 +170,14 @@ impl Worker {
     }
 
     /// Bytes came.
-    fn took(&mut self, slot: Slot, lease: Lease) {
+    fn took(&mut self, slot: Slot, mut lease: Lease) {
         let Some(connection) = self.get(slot) else {
             return;
         };
         if let (Phase::Open, Some(conn)) = (&connection.phase, connection.conn) {
-            if connection.may_present() && connection.retained.is_empty() {
+            if connection.tls.is_some() {
+                self.unseal(slot, lease.bytes_mut());
+            } else if connection.may_present() && connection.retained.is_empty() {
                 self.lent = Some(Lent::of(&lease));
                 let consumed = self.present(slot, conn, lease.bytes());
                 self.lent = None;
@@ -209,7 +211,10 @@ impl Worker {
             // A waiting client that leaves must leave the queue too, so its end counts although
             // what it sent before isn't read.
             let leaves = connection.paused && matches!(conn, Conn::Client(_));
-            if connection.may_present() || leaves {
+            let shaking = connection.tls.as_ref().is_some_and(|tls| !tls.is_open());
+            if shaking {
+                self.lost_sealed(slot, conn);
+            } else if connection.may_present() || leaves {
                 self.lost(slot, conn);
             }
         }

@@ -8,7 +8,8 @@ use socket2::Socket;
 use std::os::fd::AsRawFd;
 use weir_engine::Conn;
 
-use super::dial::Dialing;
+use super::dial::{Cancel, Dialing};
+use crate::tls::Tls;
 
 /// A place in the worker's table together with its generation, so that a late event, or a note
 /// about a connection that is gone, can't be taken for one about its successor.
@@ -60,7 +61,7 @@ pub(super) enum Phase {
     /// The engine has let go of it; flushes what is queued, then closes.
     Closing,
     /// Has sent a CancelRequest and waits for PostgreSQL to close, and so does the one who asked.
-    Cancelling(#[expect(dead_code, reason = "its end closes it")] Option<Socket>),
+    Cancelling(Box<Cancel>),
 }
 
 /// Bytes that one send of the ring takes from a queue.
@@ -172,6 +173,8 @@ pub(super) struct Connection {
     pub(super) peer: Option<Slot>,
     /// Received, but not consumed by the engine.
     pub(super) retained: Vec<u8>,
+    /// Its TLS, if it has any: then the bytes of the socket aren't the engine's.
+    pub(super) tls: Option<Box<Tls>>,
     /// Not taken by the kernel yet.
     pub(super) unsent: Option<Box<Unsent>>,
 }
@@ -198,6 +201,7 @@ impl Connection {
             held_by: None,
             peer: None,
             retained: Vec::new(),
+            tls: None,
             unsent: None,
         }
     }
@@ -214,7 +218,9 @@ impl Connection {
 
     /// Bytes of memory beside the struct itself.
     pub(super) fn buffered(&self) -> usize {
-        self.retained.len() + self.unsent.as_ref().map_or(0, |u| u.len())
+        self.retained.len()
+            + self.unsent.as_ref().map_or(0, |u| u.len())
+            + self.tls.as_ref().map_or(0, |t| t.buffered())
     }
 
     pub(super) fn watch(

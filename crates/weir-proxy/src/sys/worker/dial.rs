@@ -1,6 +1,6 @@
 //! Outgoing connections: to PostgreSQL for a server, and throw-away ones for cancel requests.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
@@ -10,7 +10,10 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use socket2::{Domain, SockAddr, Socket, Type};
 use weir_engine::Conn;
-use weir_model::{ConnectFailure, Event, Instant, Logged, Loudness, ServerId, Speaker};
+use weir_model::{
+    ConnectFailure, Event, Instant, Logged, Loudness, ServerId, Speaker, TlsSettings,
+};
+use weir_wire::startup;
 
 use super::connection::{Connection, Phase, Slot};
 use super::turn::{Todo, Worker};
@@ -34,8 +37,20 @@ pub(super) fn cancel_timeout(set: Duration) -> Duration {
 pub(super) enum Purpose {
     /// To be a server.
     Server(ServerId),
-    /// To deliver this CancelRequest, for the one whose socket closes when that is over.
-    Cancel(Vec<u8>, Option<Socket>),
+    /// To deliver a CancelRequest.
+    Cancel(Box<Cancel>),
+}
+
+/// A CancelRequest on its way.
+#[derive(Debug)]
+pub(super) struct Cancel {
+    /// The request.
+    pub(super) bytes: Vec<u8>,
+    /// Held until it is delivered: whoever asked takes the end of its connection for that.
+    #[expect(dead_code, reason = "its end closes it")]
+    pub(super) asker: Option<Socket>,
+    /// Through TLS: to this name, in this way.
+    pub(super) tls: Option<(Arc<str>, Arc<TlsSettings>)>,
 }
 
 /// One that the kernel hasn't connected yet.
@@ -198,13 +213,82 @@ impl Worker {
                 self.receive_by_ring(slot);
                 self.todo.push_back(Todo::Dialed(server, Ok(())));
             }
-            Purpose::Cancel(bytes, asker) => {
-                connection.phase = Phase::Cancelling(asker);
-                // Sixteen bytes into an empty socket buffer: all or an error.
-                if connection.socket.send(&bytes).is_err() {
-                    self.drop_connection(slot);
+            Purpose::Cancel(cancel) => {
+                let tls = cancel.tls.clone();
+                connection.phase = Phase::Cancelling(cancel);
+                match tls {
+                    None => self.send_cancel(slot),
+                    Some((_, tls)) if tls.direct => self.secure_cancel(slot),
+                    Some(_) => {
+                        let mut request = Vec::new();
+                        startup::put_ssl_request(&mut request);
+                        self.send_small(slot, &request);
+                    }
                 }
             }
+        }
+    }
+
+    /// A few bytes into an empty socket buffer: all or an error.
+    fn send_small(&mut self, slot: Slot, bytes: &[u8]) {
+        if self.conns[slot.key()].socket.send(bytes).is_err() {
+            self.drop_connection(slot);
+        }
+    }
+
+    /// PostgreSQL answers a cancel request by closing. What it says before is for nobody, except
+    /// where TLS comes first.
+    pub(super) fn cancel_ready(&mut self, slot: Slot) {
+        let mut buffer = [0; 16 * 1024];
+        // Until there is nothing left: an edge is told once.
+        loop {
+            let Some(connection) = self.get(slot) else {
+                return;
+            };
+            let Phase::Cancelling(cancel) = &connection.phase else {
+                return;
+            };
+            if cancel.tls.is_none() {
+                return self.drop_connection(slot);
+            }
+            match io::Read::read(&mut &connection.socket, &mut buffer) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Ok(n) if n > 0 && connection.tls.is_some() => {
+                    self.unseal(slot, &mut buffer[..n]);
+                }
+                // Under TLS came the connection that is to be cancelled: plain text is no way.
+                Ok(1) if buffer[0] == b'S' => self.secure_cancel(slot),
+                Ok(_) | Err(_) => return self.drop_connection(slot),
+            }
+        }
+    }
+
+    fn secure_cancel(&mut self, slot: Slot) {
+        let Phase::Cancelling(cancel) = &self.conns[slot.key()].phase else {
+            return;
+        };
+        let with = cancel.tls.clone();
+        match self.begin_tls(with.as_ref()) {
+            Ok(tls) => {
+                self.conns[slot.key()].tls = Some(Box::new(tls));
+                self.unseal(slot, &mut []);
+            }
+            Err(_) => self.drop_connection(slot),
+        }
+    }
+
+    /// Delivers the request, in plain text or through TLS.
+    pub(super) fn send_cancel(&mut self, slot: Slot) {
+        let connection = &mut self.conns[slot.key()];
+        let Phase::Cancelling(cancel) = &mut connection.phase else {
+            return;
+        };
+        let bytes = std::mem::take(&mut cancel.bytes);
+        if connection.tls.is_some() {
+            self.write_sealed(slot, &[IoSlice::new(&bytes)], None);
+        } else {
+            self.send_small(slot, &bytes);
         }
     }
 

@@ -14,6 +14,7 @@ mod connection;
 mod dial;
 mod names;
 mod perform;
+mod sealed;
 mod turn;
 
 pub(crate) use turn::{Parts, WAKE, Worker};

@@ -8,6 +8,7 @@
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -16,7 +17,7 @@ use weir_engine::{Conn, Effect, Effects};
 use weir_model::Event;
 
 use super::connection::{Phase, Slot, Unsent};
-use super::dial::Purpose;
+use super::dial::{Cancel, Purpose};
 use super::turn::{Todo, Worker};
 
 /// Above this many unsent bytes their maker isn't read from…
@@ -68,6 +69,10 @@ impl Worker {
                 Effect::Dial { server, host, port } => {
                     self.dial(host, *port, Purpose::Server(*server));
                 }
+                Effect::StartTls { conn, with } => {
+                    self.start_tls(*conn, with.as_ref(), source);
+                    self.sealing.began = !bytes.is_empty();
+                }
                 Effect::Close { conn } => self.close(*conn),
                 Effect::PauseReading { conn } => {
                     if let Some(slot) = self.find(*conn, source) {
@@ -88,10 +93,17 @@ impl Worker {
                     host,
                     port,
                     bytes,
+                    tls,
                     asked_by,
                 } => {
                     let asker = asked_by.and_then(|id| self.keep_open(Conn::Client(id)));
-                    self.dial(host, *port, Purpose::Cancel(bytes.clone(), asker));
+                    let tls = tls.as_ref().map(|tls| (Arc::clone(host), Arc::clone(tls)));
+                    let cancel = Cancel {
+                        bytes: bytes.clone(),
+                        asker,
+                        tls,
+                    };
+                    self.dial(host, *port, Purpose::Cancel(Box::new(cancel)));
                 }
                 Effect::Exit => self.exit_at = Some(self.now.after(FLUSH_TIMEOUT)),
             }
@@ -117,6 +129,15 @@ impl Worker {
             // The engine writes only to whom it was told is there.
             return;
         }
+        if connection.tls.is_some() {
+            return self.write_sealed(slot, pieces, source);
+        }
+        self.write_raw(slot, pieces, source);
+    }
+
+    /// Writes to the socket as it is, or queues what the kernel doesn't take.
+    pub(super) fn write_raw(&mut self, slot: Slot, pieces: &[IoSlice<'_>], source: Option<Slot>) {
+        let connection = &mut self.conns[slot.key()];
         if connection.by_ring {
             return self.send_by_ring(slot, pieces, source);
         }
@@ -132,7 +153,9 @@ impl Worker {
             if self.watch_writes(slot, true).is_err() {
                 return self.write_failed(slot);
             }
-            self.todo.push_back(Todo::Stalled(to, true));
+            if let Some(conn) = self.conns[slot.key()].conn {
+                self.todo.push_back(Todo::Stalled(conn, true));
+            }
         }
         self.queue_unsent(slot, pieces, taken, source);
     }
@@ -241,6 +264,12 @@ impl Worker {
             }
             return;
         };
+        if matches!(self.conns[slot.key()].phase, Phase::Open) {
+            self.close_tls(slot);
+            if self.get(slot).is_none() {
+                return;
+            }
+        }
         self.names.remove(conn);
         let until = self.now.after(FLUSH_TIMEOUT);
         let connection = &mut self.conns[slot.key()];
@@ -255,6 +284,18 @@ impl Worker {
             self.release(slot, holds);
         } else {
             self.finish(slot);
+        }
+    }
+
+    /// There will be no TLS, or no more of it. The engine closes the connection, behind the alert
+    /// that is on its way.
+    pub(super) fn todo_tls_failed(&mut self, slot: Slot, says: String) {
+        let Some(connection) = self.get(slot) else {
+            return;
+        };
+        match connection.conn {
+            Some(conn) => self.todo.push_back(Todo::TlsFailed(conn, says)),
+            None => self.drop_connection(slot),
         }
     }
 

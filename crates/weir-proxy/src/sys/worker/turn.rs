@@ -19,12 +19,14 @@ use super::connection::{Connection, Phase, Slot};
 use super::dial::{Unnamed, cancel_timeout};
 use super::names::Names;
 use super::perform::fault;
-use crate::channel::{Orders, Reporter};
+use super::sealed::Sealing;
+use crate::channel::{Down, Orders, Reporter};
 use crate::clock::Clock;
 use crate::listen::Listener;
 use crate::resolve::Resolver;
 use crate::sys::peers::{Peers, names_peers};
 use crate::sys::uring::{Lent, Ring};
+use crate::tls::TlsContexts;
 
 /// The token of [`mio::Waker`]. Slots never reach it: that would take 2³² connections at once.
 pub(crate) const WAKE: Token = Token(usize::MAX);
@@ -37,7 +39,7 @@ const READ_SIZE: usize = 128 * 1024;
 
 /// Retained bytes up to this are copied before new ones into the worker's buffer; above it, new
 /// ones are read behind them where they are, so that a long message isn't copied at every read.
-const RETAINED_COPY_MAX: usize = 16 * 1024;
+pub(super) const RETAINED_COPY_MAX: usize = 16 * 1024;
 
 /// Reads of one connection in one turn.
 const READS_PER_TURN: u32 = 4;
@@ -60,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) reporter: Reporter,
     pub(crate) orders: Orders,
+    pub(crate) tls: Arc<TlsContexts>,
     /// Whether to receive and send by io_uring.
     pub(crate) ring: bool,
     /// How long a cancel request may take.
@@ -74,6 +77,7 @@ pub(super) enum Todo {
     Closed(Conn),
     Dialed(ServerId, Result<(), ConnectFailure>),
     Stalled(Conn, bool),
+    TlsFailed(Conn, String),
     Present(Slot),
 }
 
@@ -102,7 +106,8 @@ pub(crate) struct Worker {
     more: Vec<Slot>,
     pub(super) cancels: Vec<(Slot, Instant)>,
     pub(super) closing: Vec<(Slot, Instant)>,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
+    pub(super) sealing: Sealing,
     pub(super) now: Instant,
     next_sample: Instant,
     lag_max: Duration,
@@ -154,6 +159,7 @@ impl Worker {
             cancels: Vec::new(),
             closing: Vec::new(),
             buffer: vec![0; READ_SIZE],
+            sealing: Sealing::new(parts.tls),
             now,
             next_sample: now.after(SAMPLE_EVERY),
             lag_max: Duration::ZERO,
@@ -265,8 +271,7 @@ impl Worker {
             Phase::Open => self.read(slot),
             // A closing one isn't listened to any more, unless it is to say that it is gone.
             Phase::Closing if event.is_error() => self.drop_connection(slot),
-            // PostgreSQL answers a cancel request by closing. What it says before is for nobody.
-            Phase::Cancelling(_) => self.drop_connection(slot),
+            Phase::Cancelling(_) => self.cancel_ready(slot),
             Phase::Dialing(_) | Phase::Closing => {}
         }
     }
@@ -315,6 +320,9 @@ impl Worker {
         let Some(conn) = connection.conn else {
             return false;
         };
+        if connection.tls.is_some() {
+            return self.read_sealed(slot);
+        }
         let kept = connection.retained.len();
         let own = kept > RETAINED_COPY_MAX;
         let mut buffer = if own {
@@ -413,7 +421,12 @@ impl Worker {
     pub(super) fn present(&mut self, slot: Slot, conn: Conn, bytes: &[u8]) -> usize {
         let consumed = self.engine.received(conn, bytes, self.now, &mut self.fx);
         self.perform(Some(slot), bytes);
-        consumed.min(bytes.len())
+        let consumed = consumed.min(bytes.len());
+        if self.sealing.began {
+            self.rest_is_sealed(slot, &bytes[consumed..]);
+            return bytes.len();
+        }
+        consumed
     }
 
     /// The peer is gone.
@@ -435,6 +448,9 @@ impl Worker {
                 }
                 Todo::Stalled(conn, stalled) => {
                     self.engine.stalled(conn, stalled, self.now, &mut self.fx);
+                }
+                Todo::TlsFailed(conn, says) => {
+                    self.engine.tls_failed(conn, &says, self.now, &mut self.fx);
                 }
                 Todo::Present(slot) => {
                     if let Some(connection) = self.get(slot)
@@ -475,9 +491,16 @@ impl Worker {
     fn take_orders(&mut self) {
         self.orders_left = true;
         for _ in 0..ORDERS_PER_TURN {
-            let Some(order) = self.orders.take() else {
-                self.orders_left = false;
-                return;
+            let order = match self.orders.take() {
+                Some(Down::Order(order)) => order,
+                Some(Down::Tls(contexts)) => {
+                    self.sealing.contexts = contexts;
+                    continue;
+                }
+                None => {
+                    self.orders_left = false;
+                    return;
+                }
             };
             match &order {
                 Order::Drain | Order::Shutdown { .. } => self.listeners.clear(),

@@ -1,10 +1,13 @@
 //! The client's side: Weir logs in to a server.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::server::binding;
 use super::verifier::{hmac, same, sha256, xor};
-use super::{ITERATIONS_MAX, Keys, MESSAGE_MAX, ScramError};
+use super::{END_POINT, ITERATIONS_MAX, Keys, MECHANISM, MECHANISM_PLUS, MESSAGE_MAX, ScramError};
 
 /// What Weir can prove itself with.
 #[derive(Clone)]
@@ -33,6 +36,7 @@ impl std::fmt::Debug for Secret {
 pub struct Client {
     secret: Secret,
     nonce: String,
+    binding: Binding,
     state: State,
 }
 
@@ -51,8 +55,34 @@ enum State {
     Failed,
 }
 
-/// No channel binding, no other identity.
-const GS2: &str = "n,,";
+/// What the client does about the channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Binding {
+    /// There is no TLS channel, or none that could be bound.
+    #[default]
+    None,
+    /// We could bind it; the server doesn't offer to.
+    NotOffered,
+    /// The hash of the server's certificate (RFC 5929, `tls-server-end-point`).
+    EndPoint(Arc<[u8]>),
+}
+
+impl Binding {
+    fn flag(&self) -> &'static str {
+        match self {
+            Self::None => "n",
+            Self::NotOffered => "y",
+            Self::EndPoint(_) => END_POINT,
+        }
+    }
+
+    fn channel(&self) -> Option<&[u8]> {
+        match self {
+            Self::None | Self::NotOffered => None,
+            Self::EndPoint(hash) => Some(hash),
+        }
+    }
+}
 
 impl Client {
     /// `nonce` from [`super::nonce`], new for each login.
@@ -60,14 +90,30 @@ impl Client {
         Self {
             secret,
             nonce,
+            binding: Binding::None,
             state: State::Started,
+        }
+    }
+
+    /// Binds the channel, or tells the server that we would have.
+    #[must_use]
+    pub fn bind(mut self, binding: Binding) -> Self {
+        self.binding = binding;
+        self
+    }
+
+    /// The mechanism to name with the first message.
+    pub fn mechanism(&self) -> &'static str {
+        match self.binding {
+            Binding::None | Binding::NotOffered => MECHANISM,
+            Binding::EndPoint(_) => MECHANISM_PLUS,
         }
     }
 
     /// The client-first-message. The user name stays empty: PostgreSQL takes that of the startup
     /// packet.
     pub fn first_message(&self) -> String {
-        format!("{GS2}n=,r={}", self.nonce)
+        format!("{},,n=,r={}", self.binding.flag(), self.nonce)
     }
 
     /// Answers the server-first-message with the client-final-message.
@@ -111,7 +157,8 @@ impl Client {
             Secret::Password(password) => Keys::derive(password, &salt, count),
             Secret::Keys(keys) => keys.clone(),
         };
-        let without_proof = format!("c={},r={nonce}", STANDARD.encode(GS2));
+        let channel = binding(self.binding.flag(), self.binding.channel());
+        let without_proof = format!("c={channel},r={nonce}");
         let auth_message = format!("n=,r={},{challenge},{without_proof}", self.nonce);
         let auth_message = auth_message.as_bytes();
         let client_signature = hmac(&sha256(&keys.client_key), &[auth_message]);

@@ -1,11 +1,13 @@
 //! The server's side: a client logs in to Weir.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::client::text;
 use super::verifier::{hmac, same, sha256, xor};
-use super::{Keys, ScramError, Verifier};
+use super::{END_POINT, Keys, MECHANISM, MECHANISM_PLUS, ScramError, Verifier};
 
 /// One login of a client.
 ///
@@ -16,6 +18,8 @@ use super::{Keys, ScramError, Verifier};
 pub struct Server {
     verifier: Verifier,
     nonce: String,
+    /// What identifies our end of the TLS channel.
+    channel: Option<Arc<[u8]>>,
     state: State,
 }
 
@@ -26,6 +30,8 @@ enum State {
     Challenged {
         /// `c=` that the client must repeat.
         binding: String,
+        /// The channel is bound: `binding` says to which.
+        bound: bool,
         /// Both nonces.
         nonce: String,
         /// `client-first-message-bare,server-first-message`.
@@ -50,26 +56,63 @@ impl Server {
         Self {
             verifier,
             nonce,
+            channel: None,
             state: State::Started,
         }
     }
 
-    /// Answers the client-first-message with the server-first-message.
+    /// Offers to bind the channel: `end_point` is the hash of our certificate (RFC 5929,
+    /// `tls-server-end-point`).
+    #[must_use]
+    pub fn bind(mut self, end_point: Option<Arc<[u8]>>) -> Self {
+        self.channel = end_point;
+        self
+    }
+
+    /// What to offer, the preferred one first.
+    pub fn mechanisms(&self) -> &'static [&'static str] {
+        if self.channel.is_some() {
+            &[MECHANISM_PLUS, MECHANISM]
+        } else {
+            &[MECHANISM]
+        }
+    }
+
+    /// Answers the client-first-message of [`MECHANISM`].
     pub fn on_first(&mut self, message: &[u8]) -> Result<String, ScramError> {
+        self.begin(MECHANISM, message)
+    }
+
+    /// Answers the client-first-message with the server-first-message. `mechanism` as the client
+    /// chose it.
+    pub fn begin(&mut self, mechanism: &str, message: &[u8]) -> Result<String, ScramError> {
         if !matches!(self.state, State::Started) {
             return Err(ScramError::Order {
                 what: "a second first message",
             });
         }
         self.state = State::Over;
+        let channel = match (mechanism, &self.channel) {
+            (MECHANISM, _) => None,
+            (MECHANISM_PLUS, Some(channel)) => Some(Arc::clone(channel)),
+            _ => return Err(ScramError::Mechanism),
+        };
         let malformed = |what| ScramError::Malformed { what };
         let message = text(message)?;
         let (flag, rest) = message
             .split_once(',')
             .ok_or(malformed("the first message has no header"))?;
         match flag {
-            // `y`: the client could bind the channel, but believes that we can't. It is right.
-            "n" | "y" => {}
+            END_POINT if channel.is_some() => {}
+            _ if channel.is_some() => {
+                return Err(malformed(
+                    "SCRAM-SHA-256-PLUS without a channel binding of type tls-server-end-point",
+                ));
+            }
+            "n" => {}
+            // `y`: the client could bind the channel, but believes that we can't.
+            "y" if self.channel.is_some() => return Err(ScramError::Downgrade),
+            "y" => {}
             _ if flag.starts_with("p=") => return Err(ScramError::ChannelBinding),
             _ => return Err(malformed("the channel binding flag is not n, y or p")),
         }
@@ -98,7 +141,8 @@ impl Server {
             self.verifier.iterations
         );
         self.state = State::Challenged {
-            binding: STANDARD.encode(format!("{flag},,")),
+            binding: binding(flag, channel.as_deref()),
+            bound: channel.is_some(),
             so_far: format!("{bare},{challenge}"),
             nonce,
         };
@@ -109,6 +153,7 @@ impl Server {
     pub fn on_final(&mut self, message: &[u8]) -> Result<Accepted, ScramError> {
         let State::Challenged {
             binding,
+            bound,
             nonce,
             so_far,
         } = std::mem::replace(&mut self.state, State::Over)
@@ -130,6 +175,7 @@ impl Server {
         let mut parts = without_proof.split(',');
         match parts.next().and_then(|part| part.strip_prefix("c=")) {
             Some(repeated) if repeated == binding => {}
+            Some(_) if bound => return Err(ScramError::WrongChannel),
             Some(_) => return Err(malformed("the channel binding is not the one begun with")),
             None => return Err(malformed("the final message has no channel binding")),
         }
@@ -153,4 +199,11 @@ impl Server {
             },
         })
     }
+}
+
+/// The value of `c=`: the header, and behind it what identifies the channel.
+pub(super) fn binding(flag: &str, channel: Option<&[u8]>) -> String {
+    let mut bytes = format!("{flag},,").into_bytes();
+    bytes.extend_from_slice(channel.unwrap_or_default());
+    STANDARD.encode(bytes)
 }
