@@ -221,15 +221,15 @@ impl Engine {
             ConnectFailure::Io(text) if text.contains(NO_NAME) => "server DNS lookup failed",
             ConnectFailure::Io(_) => "connect failed",
             ConnectFailure::Timeout => "connect timeout",
+            ConnectFailure::Tls(says) => {
+                let says = format!("TLS setup failed: {says}");
+                self.log_server(id, pool, Loudness::Warning, says, fx);
+                "TLS handshake failed"
+            }
             ConnectFailure::Refused { message, .. } => {
                 let says = format!("server login failed: FATAL {message}");
                 self.log_server(id, pool, Loudness::Warning, says, fx);
                 "login failed"
-            }
-            ConnectFailure::Tls(says) => {
-                let says = format!("TLS setup failed: {says}");
-                self.log_server(id, pool, Loudness::Warning, says, fx);
-                "server TLS failed"
             }
             ConnectFailure::Garbage(_) => "unexpected response from login",
         };

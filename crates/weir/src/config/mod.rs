@@ -9,7 +9,7 @@ pub(crate) mod origin;
 mod paging;
 mod reader;
 mod table;
-mod tls;
+pub(crate) mod tls;
 pub(crate) mod userlist;
 
 use std::collections::BTreeMap;
