@@ -36,6 +36,9 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Replay the founding incident on a private PostgreSQL, with real traffic; ends with the report.
     Demo(DemoArgs),
+    /// Preflight: names, ports, logins, rights and the arithmetic of max_connections, before clients
+    /// find out. Exit 1 where something would not work.
+    Check(CheckArgs),
     /// Incidents: list, show, declare, and all that people do with one until it is closed.
     #[command(subcommand)]
     Incident(IncidentCommand),
@@ -53,6 +56,16 @@ pub(crate) enum Command {
     /// The configuration file: check it, or list all settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Write a completion script for a shell: `weir completions bash > …/bash-completion/completions/weir`.
+    Completions {
+        /// bash, elvish, fish, powershell or zsh.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page; with DIR, one page for each command.
+    Man {
+        /// Where the pages go, as weir.1, weir-run.1 and so on.
+        dir: Option<PathBuf>,
+    },
 }
 
 /// `weir run`.
@@ -94,6 +107,17 @@ pub(crate) struct RunArgs {
     pub(crate) log_format: Option<String>,
 }
 
+/// `weir check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// weir.toml.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Human text or a document for programs.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    pub(crate) output: String,
+}
+
 /// `weir demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -116,6 +140,16 @@ pub(crate) struct DemoArgs {
     /// Same seed, same users and arrivals.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// In the founding incident, wait up to two minutes for you to approve the recommendation, in the
+    /// dashboard or `weir top`, instead of letting the regulator act.
+    #[arg(long)]
+    pub(crate) approve: bool,
+    /// When all is told, stay up for so many seconds, to be looked at.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) linger: Option<u64>,
+    /// Port of Weir's API and dashboard on 127.0.0.1 [default: any free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) api_port: Option<u16>,
     /// One line a second instead of a live view.
     #[arg(long)]
     pub(crate) plain: bool,

@@ -38,6 +38,9 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failed> {
         pg_bin: args.pg_bin.clone(),
         weir_exe,
         seed: args.seed,
+        approve: args.approve,
+        linger: args.linger,
+        api: args.api_port,
         plain: args.plain,
     };
     let outcome = runtime

@@ -2,12 +2,14 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
+mod check;
 mod cli;
 mod clock;
 mod config;
 mod demo;
 mod incident;
 mod journal;
+mod manual;
 mod outside;
 mod report_import;
 mod report_lint;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Incident(command) => incident::incident(command),
         Command::Silence(command) => outside::silence(command),
@@ -56,6 +59,8 @@ fn main() -> ExitCode {
         Command::Report(ReportCommand::Lint(args)) => report_lint::lint(&args),
         Command::Report(ReportCommand::Explain(args)) => report_lint::explain(&args),
         Command::Report(ReportCommand::Score(args)) => report_lint::score(&args),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::man(dir.as_deref()),
         Command::Config(ConfigCommand::Check { file }) => run::check(&file),
         Command::Config(ConfigCommand::Schema) => {
             say(&config::schema());

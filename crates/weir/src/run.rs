@@ -544,7 +544,10 @@ fn configure(args: &RunArgs, environment: &BTreeMap<String, String>) -> Result<C
     Ok(config)
 }
 
-fn read_file(file: &Path, environment: &BTreeMap<String, String>) -> Result<Config, Failed> {
+pub(crate) fn read_file(
+    file: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, Failed> {
     let text = std::fs::read_to_string(file)
         .map_err(|fault| Failed::Usage(format!("weir: can't read {}: {fault}", file.display())))?;
     config::read(file, &text, environment).map_err(|faults| Failed::Usage(faults.to_string()))

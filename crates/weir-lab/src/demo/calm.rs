@@ -82,6 +82,7 @@ pub async fn calm(options: CalmOptions) -> Result<CalmOutcome, DemoError> {
         max_connections: 80,
         server_lifetime: None,
         counts_views: false,
+        api: None,
         items: super::shop::ITEMS,
     })
     .await?;

@@ -300,8 +300,12 @@ fn accepted(cause: Cause) -> &'static [Cause] {
     }
 }
 
-/// Fetches the report, judges, and tears the stage down.
-pub(crate) async fn close(mut play: Play, mut ending: Ending, interrupted: bool) -> DemoOutcome {
+/// Fetches the report and judges. The stage stands until [`tear_down`].
+pub(crate) async fn judged(
+    mut play: Play,
+    mut ending: Ending,
+    interrupted: bool,
+) -> (Play, DemoOutcome) {
     play.curtain();
     let api = play.stage.weir.api.clone();
     let first = play.seen().incident.map(|i| i.id);
@@ -398,10 +402,14 @@ pub(crate) async fn close(mut play: Play, mut ending: Ending, interrupted: bool)
         // For whoever has to find out why.
         let _ = std::fs::copy(play.stage.weir.log(), ending.out.join("weir.log"));
     }
+    (play, outcome)
+}
+
+/// Stops everything.
+pub(crate) async fn tear_down(mut play: Play) {
     play.stage.weir.stop();
     // Blocks for as long as PostgreSQL takes to stop; nobody is waiting any more.
     let _ = tokio::task::spawn_blocking(move || drop(play)).await;
-    outcome
 }
 
 fn source_of(fault: &dyn std::error::Error) -> String {

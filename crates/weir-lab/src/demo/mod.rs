@@ -57,6 +57,13 @@ pub struct DemoOptions {
     pub weir_exe: PathBuf,
     /// Draws arrivals and users.
     pub seed: u64,
+    /// In the founding incident, wait for a person who approves the recommendation instead of letting
+    /// the regulator act.
+    pub approve: bool,
+    /// Once the report is written, stay up for so many seconds; `None`: end.
+    pub linger: Option<u64>,
+    /// Port of Weir's API and dashboard on 127.0.0.1; `None`: any free one.
+    pub api: Option<u16>,
     /// One line a second instead of a live view; also where standard error is no terminal.
     pub plain: bool,
 }
@@ -71,6 +78,9 @@ impl DemoOptions {
             pg_bin: None,
             weir_exe,
             seed: 1,
+            approve: false,
+            linger: None,
+            api: None,
             plain: false,
         }
     }

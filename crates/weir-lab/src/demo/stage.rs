@@ -23,6 +23,8 @@ pub(crate) struct StageSetup<'a> {
     pub(crate) server_lifetime: Option<&'a str>,
     /// Each page also counts itself on a row that it shares with others.
     pub(crate) counts_views: bool,
+    /// Port of Weir's API; `None`: any free one.
+    pub(crate) api: Option<u16>,
     /// Rows of `order_items`.
     pub(crate) items: u32,
 }
@@ -123,6 +125,7 @@ impl Stage {
             dir: dir.path(),
             postgres_port: postgres.port,
             server_lifetime: setup.server_lifetime,
+            api: setup.api,
         })
         .await?;
         let dashboard = Dashboard::start(weir.port, setup.counts_views).await?;

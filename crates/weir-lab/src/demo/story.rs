@@ -30,6 +30,8 @@ const AFTERGLOW_S: f64 = 5.0;
 const NAME_LIMIT_S: f64 = 20.0;
 /// From the remedy to `resolved`; the last part of it is Weir watching that it stays good.
 const RESOLVE_LIMIT_S: f64 = 90.0;
+/// A person who approves the recommendation may take this long.
+const APPROVE_LIMIT_S: f64 = 120.0;
 /// Length of the story without being asked to hurry.
 const USUAL_S: f64 = 70.0;
 
@@ -91,6 +93,7 @@ pub async fn run(options: DemoOptions) -> Result<DemoOutcome, DemoError> {
         // So that the pool needs new connections while somebody else takes them all.
         server_lifetime: slots.then_some("13s"),
         counts_views: locks,
+        api: options.api,
         items: if scan {
             shop::items_that_hurt()
         } else {
@@ -109,6 +112,11 @@ pub async fn run(options: DemoOptions) -> Result<DemoOutcome, DemoError> {
         "a page is three queries in one transaction; each sleeps 13 ms in the server, standing for a disk",
     );
 
+    narrator.say(&format!(
+        "Weir's dashboard while this lasts: {}",
+        stage.weir.api.url()
+    ));
+
     let mut play = Play::begin(stage, narrator);
     let mut ending = Ending::new(options.cause, out);
     let tempo = Tempo::of(options.seconds);
@@ -122,10 +130,21 @@ pub async fn run(options: DemoOptions) -> Result<DemoOutcome, DemoError> {
     if interrupted {
         play.say("interrupted: writing what there is");
     }
-    let outcome = ending::close(play, ending, interrupted).await;
+    let (play, outcome) = ending::judged(play, ending, interrupted).await;
     let text = outcome.text();
     // A reader who has gone away takes nothing from the files.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    if let Some(seconds) = options.linger.filter(|_| !interrupted) {
+        play.say(&format!(
+            "everything stays up for {seconds} s, or until Ctrl-C: {}",
+            play.stage.weir.api.url()
+        ));
+        tokio::select! {
+            () = play.pass(seconds as f64) => {}
+            () = self::interrupted() => {}
+        }
+    }
+    ending::tear_down(play).await;
     Ok(outcome)
 }
 
@@ -156,13 +175,18 @@ async fn acts(
         ending.blame("an incident was open before anything had gone wrong");
     }
     match fault::script(options.cause) {
-        None => founding(play, tempo, ending).await,
+        None => founding(play, options.approve, tempo, ending).await,
         Some(script) => cousin(play, options.cause, &script, tempo, ending).await,
     }
 }
 
 /// Too small a pool for the peak; the remedy is the regulator's.
-async fn founding(play: &mut Play, tempo: &Tempo, ending: &mut Ending) -> Result<(), DemoError> {
+async fn founding(
+    play: &mut Play,
+    approve: bool,
+    tempo: &Tempo,
+    ending: &mut Ending,
+) -> Result<(), DemoError> {
     play.act("act 2 of 3: peak hours");
     play.stage.users.tally.mark();
     ending.onset = Some(now());
@@ -180,10 +204,28 @@ async fn founding(play: &mut Play, tempo: &Tempo, ending: &mut Ending) -> Result
     ));
     play.pass(tempo.pause).await;
 
-    play.act("act 3 of 3: the regulator may act");
     let before = play.seen().pool.map_or(10, |pool| pool.size);
-    ending.allow();
-    play.stage.weir.api.let_regulator_act().await?;
+    if approve {
+        play.act("act 3 of 3: the regulator recommends, and you approve");
+        play.say(&format!(
+            "approve it at {} (the pool's page, or `A` in `weir top`)",
+            play.stage.weir.api.url()
+        ));
+        let approved = play
+            .until(APPROVE_LIMIT_S, |seen| {
+                seen.pool.as_ref().is_some_and(|pool| pool.size > before)
+            })
+            .await;
+        ending.allow();
+        if !approved {
+            play.say("nobody approved it; the regulator is allowed to act");
+            play.stage.weir.api.let_regulator_act().await?;
+        }
+    } else {
+        play.act("act 3 of 3: the regulator may act");
+        ending.allow();
+        play.stage.weir.api.let_regulator_act().await?;
+    }
     let grown = play
         .until(DETECT_LIMIT_S, |seen| {
             seen.pool.as_ref().is_some_and(|pool| pool.size > before)

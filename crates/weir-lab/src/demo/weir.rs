@@ -32,12 +32,15 @@ pub(crate) struct WeirSetup<'a> {
     pub(crate) postgres_port: u16,
     /// A server connection is closed and opened anew after this long, if given.
     pub(crate) server_lifetime: Option<&'a str>,
+    /// Port of the API; `None`: any free one.
+    pub(crate) api: Option<u16>,
 }
 
 impl Weir {
     /// Writes `weir.toml`, starts `weir run weir.toml` and waits until it is ready.
     pub(crate) async fn start(setup: WeirSetup<'_>) -> Result<Self, DemoError> {
-        let ports = crate::pg::free_port().and_then(|a| Ok((a, crate::pg::free_port()?)));
+        let ports = crate::pg::free_port()
+            .and_then(|a| Ok((a, setup.api.map_or_else(crate::pg::free_port, Ok)?)));
         let (port, api_port) = ports.map_err(DemoError::io("couldn't find a free port"))?;
         let config = setup.dir.join("weir.toml");
         let log = setup.dir.join("weir.log");
@@ -200,6 +203,11 @@ impl Api {
                 .unwrap_or_default(),
             base: format!("http://127.0.0.1:{port}"),
         }
+    }
+
+    /// Where a person would look.
+    pub(crate) fn url(&self) -> &str {
+        &self.base
     }
 
     async fn is_ready(&self) -> bool {

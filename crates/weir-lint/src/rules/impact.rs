@@ -20,6 +20,10 @@ pub(super) fn percent_of_what(cx: &Cx<'_>) -> Vec<Hit> {
         {
             continue;
         }
+        // A title is too short for numerator and denominator; the summary has them.
+        if cx.title().contains(&share.range.start) {
+            continue;
+        }
         let numbered = share.whole.is_some() || counted(&share.sentence);
         // The same share is given with its numbers elsewhere.
         let elsewhere = cx.facts.affected.iter().any(|o| {
@@ -375,7 +379,13 @@ fn durations(cx: &Cx<'_>, out: &mut Vec<Hit>) {
         let qualified = pattern!(
             r"(?i)\b(?:support|business|working|excluding|wall|of which|partial\w*|fully|complete|peak|worst|hard|degraded|detect\w*|mitigat\w*|identif\w*|acknowledg\w*|until|region|until)\b"
         );
-        if first.agrees_with(other.length)
+        // Two roundings of the same end less start may lie further from each other than from it.
+        let both_true = cx
+            .facts
+            .computed_duration()
+            .is_some_and(|real| first.agrees_with(real) && other.agrees_with(real));
+        if both_true
+            || first.agrees_with(other.length)
             || other.agrees_with(first.length)
             || qualified.is_match(near(place))
             || qualified.is_match(near(said))

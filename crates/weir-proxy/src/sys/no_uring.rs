@@ -23,6 +23,15 @@ pub(crate) enum Done {
     /// Never.
     Readiness,
     /// Never.
+    Accepted {
+        /// Never.
+        listener: usize,
+        /// Never.
+        result: io::Result<Socket>,
+        /// Never.
+        armed: bool,
+    },
+    /// Never.
     Received {
         /// Never.
         tag: u64,
@@ -68,6 +77,14 @@ impl Ring {
     }
 
     pub(crate) fn watch(&mut self, _: RawFd) {
+        match *self {}
+    }
+
+    pub(crate) fn accept(&mut self, _: RawFd, _: usize) {
+        match *self {}
+    }
+
+    pub(crate) fn stop_accepting(&mut self, _: usize) {
         match *self {}
     }
 

@@ -1,5 +1,5 @@
-//! io_uring, as far as the worker's loop uses it: receives that stay armed, sends, one `enter` a
-//! turn.
+//! io_uring, as far as the worker's loop uses it: accepts and receives that stay armed, sends, one
+//! `enter` a turn.
 //!
 //! # What always holds
 //! - A buffer is the kernel's or ours, never both: while we read it, or while a send out of it is
@@ -10,8 +10,8 @@
 //!   ([`Ring::close`]): its number may be another connection's a moment later.
 //!
 //! # What is deliberately absent
-//! - Accepting, connecting, waking up: rare, and served by `mio`, whose epoll instance the ring
-//!   watches like a socket. That also leaves one place for them under both drivers.
+//! - Connecting, waking up: rare, and served by `mio`, whose epoll instance the ring watches like a
+//!   socket. That also leaves one place for them under both drivers.
 //! - Fixed files and zero-copy sends: for messages of a hundred bytes they cost more than they save.
 
 use std::collections::VecDeque;
@@ -56,6 +56,9 @@ const READINESS: u64 = OTHER | 1 << 62;
 /// Nobody waits for this answer.
 const NOBODY: u64 = OTHER | 1 << 61;
 
+/// An accept; the listener's number stands in the low bits.
+const ACCEPT: u64 = OTHER | 1 << 60;
+
 /// A receive buffer that the kernel has filled. Give it back with [`Ring::give_back`].
 #[derive(Debug)]
 pub(crate) struct Lease {
@@ -81,6 +84,15 @@ impl Lease {
 pub(crate) enum Done {
     /// The epoll instance has something to say.
     Readiness,
+    /// A connection came, or can't.
+    Accepted {
+        /// As given to [`Ring::accept`].
+        listener: usize,
+        /// The connection: non-blocking, closed on exec.
+        result: io::Result<Socket>,
+        /// More may come; otherwise it must be asked for again.
+        armed: bool,
+    },
     /// A receive brought bytes (none: the peer's end), or can't go on.
     Received {
         /// As given to [`Ring::receive`].
@@ -231,6 +243,23 @@ impl Ring {
         self.push(&entry);
     }
 
+    /// Accepts connections from the listening socket `fd` until the kernel gives up.
+    pub(crate) fn accept(&mut self, fd: RawFd, listener: usize) {
+        let entry = opcode::AcceptMulti::new(Fd(fd))
+            .flags(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC)
+            .build()
+            .user_data(ACCEPT | listener as u64);
+        self.push(&entry);
+    }
+
+    /// Ends an accept; its last answer is an error. Connections that came until then still do.
+    pub(crate) fn stop_accepting(&mut self, listener: usize) {
+        let entry = opcode::AsyncCancel::new(ACCEPT | listener as u64)
+            .build()
+            .user_data(NOBODY);
+        self.push(&entry);
+    }
+
     /// Receives from `fd` until it is told not to, or the kernel gives up. `tag` comes back with
     /// each piece; its highest bit must be clear.
     pub(crate) fn receive(&mut self, fd: RawFd, tag: u64) {
@@ -343,6 +372,13 @@ impl Ring {
             match tag {
                 READINESS => return Some(Done::Readiness),
                 NOBODY => {}
+                tag if tag & ACCEPT == ACCEPT => {
+                    return Some(Done::Accepted {
+                        listener: (tag & !ACCEPT) as usize,
+                        result: accepted(result),
+                        armed: cqueue::more(flags),
+                    });
+                }
                 tag if tag & OTHER == 0 => {
                     return Some(Done::Received {
                         tag,
@@ -453,6 +489,18 @@ impl Ring {
                 .extend(completions.map(|c| (c.user_data(), c.result(), c.flags())));
         }
     }
+}
+
+#[expect(unsafe_code, reason = "a descriptor that the kernel has just made")]
+fn accepted(result: i32) -> io::Result<Socket> {
+    use std::os::fd::FromRawFd;
+
+    if result < 0 {
+        return Err(io::Error::from_raw_os_error(-result));
+    }
+    // SAFETY: an accept's result that isn't negative is a descriptor of a new connection, which
+    // nobody else has seen.
+    Ok(unsafe { Socket::from_raw_fd(result) })
 }
 
 impl Drop for Ring {

@@ -18,6 +18,7 @@ mod copy;
 mod incident;
 mod lifecycle;
 mod malformed;
+mod preflight;
 mod prepared;
 mod session_state;
 mod shutdown;

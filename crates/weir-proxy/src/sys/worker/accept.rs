@@ -1,7 +1,7 @@
 //! New clients: a bounded number a turn, and none for a moment where the process can hold no more.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,72 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 const ACCEPT_REPORT_EVERY: Duration = Duration::from_secs(10);
 
 impl Worker {
+    /// From now on the ring accepts.
+    pub(super) fn accept_by_ring(&mut self) {
+        for index in 0..self.listeners.len() {
+            let registry = self.poll.registry();
+            let forgotten = match &mut self.listeners[index].0 {
+                Listener::Tcp(l) => registry.deregister(l),
+                Listener::Unix { listener, .. } => registry.deregister(listener),
+            };
+            // One that readiness won't let go of stays with it.
+            if forgotten.is_ok() {
+                self.arm_accept(index);
+            }
+        }
+    }
+
+    /// Has the ring accept from this one, now or when accepting has rested.
+    fn arm_accept(&mut self, index: usize) {
+        let rests = self.accept_again.is_some();
+        if let (Some((listener, more)), Some(ring)) =
+            (self.listeners.get_mut(index), &mut self.ring)
+        {
+            *more = rests;
+            if !rests {
+                ring.accept(descriptor(listener), index);
+            }
+        }
+    }
+
+    /// The ring accepted a connection, or couldn't.
+    pub(super) fn came(&mut self, index: usize, result: io::Result<Socket>, armed: bool) {
+        // After a drain nobody is let in any more.
+        if self.listeners.get(index).is_none() {
+            return;
+        }
+        match result {
+            // One whose peer is gone again has no address.
+            Ok(socket) => {
+                if let Ok(peer) = socket.peer_addr() {
+                    let addr = peer
+                        .as_socket()
+                        .map_or_else(|| Arc::from("unix"), |addr| Arc::from(addr.to_string()));
+                    self.accepted(socket, addr, false);
+                }
+            }
+            Err(e) if accept_may_go_on(&e) || e.raw_os_error() == Some(libc::ECANCELED) => {}
+            Err(e) => self.rest_from_accepting(&e),
+        }
+        if !armed {
+            self.arm_accept(index);
+        }
+    }
+
+    /// Nobody is let in from now on.
+    pub(super) fn stop_accepting(&mut self) {
+        for index in 0..self.listeners.len() {
+            if let Some(ring) = &mut self.ring {
+                ring.stop_accepting(index);
+            }
+        }
+        self.listeners.clear();
+    }
+
     pub(super) fn accept(&mut self, index: usize) {
+        if self.ring.is_some() {
+            return self.arm_accept(index);
+        }
         if self.accept_again.is_some() {
             if let Some((_, more)) = self.listeners.get_mut(index) {
                 *more = true;
@@ -98,6 +163,13 @@ impl Worker {
                 "clients can't be accepted at the moment: {cause}; the limit on open files (ulimit -n) may be too low"
             )));
         }
+    }
+}
+
+fn descriptor(listener: &Listener) -> RawFd {
+    match listener {
+        Listener::Tcp(listener) => listener.as_raw_fd(),
+        Listener::Unix { listener, .. } => listener.as_raw_fd(),
     }
 }
 

@@ -1,6 +1,6 @@
-//! The hot path under io_uring: clients and servers that serve are received from and sent to by
-//! the ring; all else (accepting, dialling, cancel requests, waking up) stays with `mio`, whose
-//! epoll instance the ring watches.
+//! The hot path under io_uring: clients are accepted, and clients and servers that serve are received
+//! from and sent to, by the ring; all else (dialling, cancel requests, waking up) stays with `mio`,
+//! whose epoll instance the ring watches.
 //!
 //! A receive stays armed while its connection lives, also while a client waits for a server: what
 //! comes then is kept with it, and from [`KEPT_MAX`] on the receive is ended until the engine wants
@@ -38,6 +38,7 @@ impl Worker {
             Ok(mut ring) => {
                 ring.watch(self.poll.as_raw_fd());
                 self.ring = Some(ring);
+                self.accept_by_ring();
             }
             Err(e) => self.reporter.event(fault(format!(
                 "io_uring worked at start and doesn't now ({e}); epoll serves instead"
@@ -62,6 +63,11 @@ impl Worker {
         while let Some(done) = self.ring.as_mut().and_then(Ring::next) {
             match done {
                 Done::Readiness => self.take_readiness(events),
+                Done::Accepted {
+                    listener,
+                    result,
+                    armed,
+                } => self.came(listener, result, armed),
                 Done::Received { tag, result, armed } => {
                     self.received(Slot::from_tag(tag), result, armed);
                 }

@@ -1,7 +1,7 @@
 //! The worker's loop. Two ways for bytes to come and go:
 //!
 //! - Readiness: the `mio` crate says which sockets may be read or written; the loop does it.
-//! - Completion (`completion.rs`): io_uring receives and sends for those who serve; accepting,
+//! - Completion (`completion.rs`): io_uring accepts, and receives and sends for those who serve;
 //!   dialling and waking up stay with `mio`.
 //!
 //! Under readiness, sockets are watched edge-triggered, for reading only until one doesn't take what we write.

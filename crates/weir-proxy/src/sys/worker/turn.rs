@@ -466,7 +466,7 @@ impl Worker {
                 return;
             };
             if order == Order::Drain {
-                self.listeners.clear();
+                self.stop_accepting();
             }
             self.engine.order(order, self.now, &mut self.fx);
             self.perform(None, &[]);
