@@ -30,7 +30,26 @@ const rows = all
   })
   .sort((a, b) => b.gz - a.gz);
 const sum = (key, of = rows) => of.reduce((total, row) => total + row[key], 0);
-const first = rows.filter((row) => /^(index\.html|assets\/(index|theme|Overview|Body)-)/.test(row.name));
+
+/** What `names` bring along, by what they import at once. */
+function closure(names) {
+  const seen = new Set();
+  const queue = [...names];
+  while (queue.length > 0) {
+    const name = queue.pop();
+    if (seen.has(name)) continue;
+    seen.add(name);
+    if (!name.endsWith('.js')) continue;
+    const text = readFileSync(join(dist, name), 'utf8');
+    for (const [, , file] of text.matchAll(/(from|import)\s*"\.\/([^"]+\.js)"/g)) queue.push(`assets/${file}`);
+  }
+  return seen;
+}
+const html = readFileSync(join(dist, 'index.html'), 'utf8');
+const named = [...html.matchAll(/(?:src|href)="\/(assets\/[^"]+)"/g)].map((match) => match[1]);
+const page = rows.map((row) => row.name).filter((name) => /^assets\/(Overview|Body|PoolTable|DecisionList|Rows|Mark|Bar)-/.test(name));
+const before = closure(['index.html', ...named, ...page]);
+const first = rows.filter((row) => before.has(row.name));
 
 const line = (name, row) => console.log(`${name.padEnd(48)} ${String(row.raw).padStart(8)} ${String(row.gz).padStart(8)} ${String(row.br).padStart(8)}`);
 console.log(`${'file'.padEnd(48)} ${'bytes'.padStart(8)} ${'gzip'.padStart(8)} ${'brotli'.padStart(8)}`);

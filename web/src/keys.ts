@@ -35,7 +35,7 @@ export const KEYS: Key[] = [
   { keys: '{  }', does: 'as it was: a minute earlier, later' },
   { keys: 'l', does: 'back to live' },
   { keys: 't', does: 'light, dark, or as the system has it' },
-  { keys: '?', does: 'these keys' },
+  { keys: '?', does: 'these keys; also when the others are off' },
   { keys: 'Esc', does: 'close a dialog' },
 ];
 
@@ -50,13 +50,16 @@ export interface Pressed {
   after: string;
   /** Whoever has the focus wants the key for itself. */
   typing: boolean;
+  /** Somebody turned single keys off (WCAG 2.1.4). */
+  off: boolean;
   /** The focus is on something that Space presses. */
   pressable: boolean;
   modified: boolean;
 }
 
-export function press({ key, after, typing, pressable, modified }: Pressed): Press | undefined {
+export function press({ key, after, typing, off, pressable, modified }: Pressed): Press | undefined {
   if (typing || modified) return undefined;
+  if (off) return key === '?' ? { do: 'help' } : undefined;
   if (after === 'g') {
     const path = GO[key];
     return path === undefined ? undefined : { do: 'go', path };

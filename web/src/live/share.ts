@@ -27,14 +27,42 @@ export interface Share {
   hurry(): void;
 }
 
+/** What the world outside gives; a test gives another. */
+export interface World {
+  fetch: typeof fetch;
+  locks: Pick<LockManager, 'request'> | undefined;
+  channel: BroadcastChannel | undefined;
+  now: () => number;
+  /** In 0..1. */
+  dice: () => number;
+  /** Calls back after so many milliseconds; gives what calls it off. */
+  later: (then: () => void, ms: number) => () => void;
+}
+
+function browser(): World {
+  const locks = globalThis.navigator?.locks;
+  return {
+    fetch: (...ask) => fetch(...ask),
+    locks,
+    // Without locks each tab leads; what it heard would be told twice.
+    channel: locks && 'BroadcastChannel' in globalThis ? new BroadcastChannel(NAME) : undefined,
+    now: () => performance.now(),
+    dice: Math.random,
+    later: (then, ms) => {
+      const timer = setTimeout(then, ms);
+      return () => clearTimeout(timer);
+    },
+  };
+}
+
 /** `heard` is called in this tab for all that any tab hears. */
-export function listen(heard: (what: Heard) => void): Share {
+export function listen(heard: (what: Heard) => void, world: World = browser()): Share {
+  const { channel, locks, later } = world;
   const stop = new AbortController();
   let lastId = '';
   let leading = false;
-  let aliveAt = 0;
+  let aliveAt = -Infinity;
   let wake: (() => void) | undefined;
-  const channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel(NAME) : undefined;
 
   const take = (what: Heard) => {
     if (what.kind === 'event' && what.event.id) lastId = what.event.id;
@@ -45,7 +73,7 @@ export function listen(heard: (what: Heard) => void): Share {
     channel?.postMessage(what);
   };
   const alive = () => {
-    const now = performance.now();
+    const now = world.now();
     if (now - aliveAt < ALIVE_MS) return;
     aliveAt = now;
     tell({ kind: 'alive' });
@@ -58,9 +86,9 @@ export function listen(heard: (what: Heard) => void): Share {
 
   async function once(): Promise<void> {
     const dead = new AbortController();
-    let watch = setTimeout(() => dead.abort(), DEAD_MS);
+    let calm = later(() => dead.abort(), DEAD_MS);
     try {
-      const response = await fetch(PATH, {
+      const response = await world.fetch(PATH, {
         headers: { accept: 'text/event-stream', ...(lastId ? { 'last-event-id': lastId } : {}) },
         signal: AbortSignal.any([stop.signal, dead.signal]),
         cache: 'no-store',
@@ -76,8 +104,8 @@ export function listen(heard: (what: Heard) => void): Share {
       for (;;) {
         const { value, done } = await reader.read();
         if (done) break;
-        clearTimeout(watch);
-        watch = setTimeout(() => dead.abort(), DEAD_MS);
+        calm();
+        calm = later(() => dead.abort(), DEAD_MS);
         const events = parser.feed(value);
         for (const event of events) tell({ kind: 'event', event });
         alive();
@@ -86,7 +114,7 @@ export function listen(heard: (what: Heard) => void): Share {
     } catch {
       if (!stop.signal.aborted) tell({ kind: 'down', says: 'the stream broke', status: 0 });
     } finally {
-      clearTimeout(watch);
+      calm();
     }
   }
 
@@ -94,25 +122,24 @@ export function listen(heard: (what: Heard) => void): Share {
     leading = true;
     let attempt = 0;
     while (!stop.signal.aborted) {
-      const began = performance.now();
+      const began = world.now();
       await once();
-      attempt = performance.now() - began > 5_000 ? 1 : attempt + 1;
+      attempt = world.now() - began > 5_000 ? 1 : attempt + 1;
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, backoff_ms(attempt, Math.random()));
+        const off = later(resolve, backoff_ms(attempt, world.dice()));
         wake = () => {
-          clearTimeout(timer);
+          off();
           resolve();
         };
       });
     }
   }
 
-  if (navigator.locks) {
-    navigator.locks.request(NAME, { signal: stop.signal }, lead).catch(() => {
+  if (locks) {
+    locks.request(NAME, { signal: stop.signal }, lead).catch(() => {
       // Stopped while it stood in the queue.
     });
   } else {
-    channel?.close();
     void lead();
   }
   return {

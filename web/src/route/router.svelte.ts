@@ -3,6 +3,8 @@ import { onward, read, write, type Page, type Place } from './route';
 
 class Router {
   place = $state.raw<Place>(read(location.pathname, location.search));
+  /** How often another page was gone to: each time its heading gets the focus. */
+  moves = $state(0);
 
   start(): void {
     addEventListener('popstate', () => {
@@ -31,8 +33,7 @@ class Router {
     this.place = place;
     if (moved) {
       scrollTo(0, 0);
-      // Readers of the screen hear where they are; the next Tab begins at the top of the page.
-      requestAnimationFrame(() => document.querySelector<HTMLElement>('main h1')?.focus({ preventScroll: true }));
+      this.moves += 1;
     }
   }
 
