@@ -3,26 +3,33 @@
 //!
 //! Reading never disturbs the plane: [`Published`] is a value that is replaced as a whole.
 
+mod look;
 mod wishes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use weir_model::{
-    ClientCounts, ClientId, ClockMap, Histogram, Instant, Level, Pin, PoolId, PoolKey, PoolSample,
+    ClientCounts, ClientId, ClockMap, Fingerprint, Histogram, Instant, Level, Pin, PoolId, PoolKey, PoolSample,
     ServerCounts, ServerId, Snapshot, Wall, WorkerSample,
 };
 
 use crate::incident::Incident;
 use crate::incident::entry::{Entry, IncidentId};
+use crate::incident::words::rfc3339;
 use crate::notify::outside::{FromOutside, Marker};
 use crate::notify::silence::Silence;
 use crate::record::store::{Imported, Journal, Journals};
+use crate::record::stretch::Stretch;
 use crate::regulate::{Decision, RegulatorMode};
 
+pub use look::{
+    Change, ChangeKind, Foreseen, PastDecision, Reach, SPARK_POINTS, SPARK_STEP, Sensor, Spark,
+    SparkPoint, StatementRow, StatementsLook, WaitsLook,
+};
 pub use wishes::{ActionDetails, Declaration, DetectedBy, NewAction, OpenActions, Wish};
 
 /// What Weir says of itself.
@@ -116,6 +123,16 @@ pub struct PoolView {
     pub transactions_per_s: f64,
     /// Offered per second, over the last ten seconds.
     pub arrivals_per_s: f64,
+    /// Failed by the path per second, over the last ten seconds.
+    pub failures_per_s: f64,
+    /// Waiters who gave up or were refused per second, over the last ten seconds.
+    pub abandoned_per_s: f64,
+    /// What keeps it from being larger; empty: not known of a past instant.
+    pub why_not_more: String,
+    /// What stands and may be approved.
+    pub recommendation: Option<Arc<Decision>>,
+    /// Its last five minutes.
+    pub spark: Arc<Spark>,
     /// What is odd about it.
     pub level: Option<Level>,
     /// The open incident that it belongs to.
@@ -137,6 +154,12 @@ pub struct Published {
     pub at: Instant,
     /// For turning instants into civil time.
     pub clock: ClockMap,
+    /// A past instant that was asked for; `None`: now. Counts since start are unknown then.
+    pub as_of: Option<Wall>,
+    /// Over which stretch rates and quantiles are.
+    pub window: Duration,
+    /// From measurement to measurement: 100 ms, or a minute.
+    pub resolution: Duration,
     /// Weir itself.
     pub status: Status,
     /// The worker's last sample.
@@ -155,9 +178,21 @@ pub struct Published {
     pub markers: Vec<Marker>,
     /// How the journals are, and which are damaged.
     pub journals: Arc<Journals>,
+    /// How the looks at PostgreSQL go, by server.
+    pub sensors: Vec<Sensor>,
+    /// What people changed since the start, oldest first, at most [`CHANGES_MAX`].
+    pub changes: Arc<VecDeque<Change>>,
 }
 
+/// Changes kept.
+pub const CHANGES_MAX: usize = 200;
+
 impl Published {
+    /// Civil time of what it shows.
+    pub fn wall(&self) -> Wall {
+        self.as_of.unwrap_or_else(|| self.clock.wall(self.at))
+    }
+
     /// The incident with this number, or the one that it was merged into.
     pub fn incident(&self, id: IncidentId) -> Option<&Arc<Incident>> {
         let id = id.survivor(|id| self.own(id).map(|incident| &**incident));
@@ -288,6 +323,45 @@ pub enum Ask {
     },
     /// All clients and servers of the data plane.
     Snapshot,
+    /// Everything as it was.
+    At {
+        /// When.
+        at: Wall,
+    },
+    /// Pools over time, in steps on multiples of `step`; older than memory, of stored minutes.
+    Series {
+        /// Of this pool; `None`: all.
+        pool: Option<PoolKey>,
+        /// From.
+        from: Wall,
+        /// To.
+        to: Wall,
+        /// At least 100 ms.
+        step: Duration,
+    },
+    /// Who waits for whom.
+    Waits {
+        /// When; `None`: now.
+        at: Option<Wall>,
+    },
+    /// Statements, and the same in the stretch before.
+    Statements {
+        /// Of this pool; `None`: all.
+        pool: Option<PoolKey>,
+        /// From.
+        from: Wall,
+        /// To.
+        to: Wall,
+    },
+    /// Texts of statements, as far as they are known.
+    Texts(Vec<Fingerprint>),
+    /// How far back looks reach.
+    Reach,
+    /// What an order would do, without doing it.
+    Foresee {
+        /// Which.
+        order: OperatorOrder,
+    },
     /// The answer to a console client: complete backend messages.
     ConsoleReply {
         /// Who asked.
@@ -308,6 +382,20 @@ pub enum Answer {
     Samples(Vec<(Wall, PoolSample)>),
     /// To `Snapshot`.
     Snapshot(Arc<Snapshot>),
+    /// To `At`.
+    Published(Arc<Published>),
+    /// To `Series`: oldest first.
+    Series(Vec<Stretch>),
+    /// To `Waits`.
+    Waits(Box<WaitsLook>),
+    /// To `Statements`.
+    Statements(Box<StatementsLook>),
+    /// To `Texts`.
+    Texts(HashMap<Fingerprint, Arc<str>>),
+    /// To `Reach`.
+    Reach(Box<Reach>),
+    /// To `Foresee`.
+    Foreseen(Box<Foreseen>),
     /// It was done, and there is more to say than a sentence.
     Document(serde_json::Value),
     /// To `Journal`.
@@ -333,9 +421,25 @@ pub enum AskFault {
     /// The journal couldn't take it; nothing was changed.
     #[error("couldn't write it down: {0}")]
     NotStored(String),
+    /// Nothing is known of that time.
+    #[error("nothing was recorded then{}", since(.earliest))]
+    NotRecorded {
+        /// From when on something is; `None`: nothing at all.
+        earliest: Option<Wall>,
+    },
+    /// The answer would be too long.
+    #[error("{0}")]
+    TooMuch(String),
     /// The control plane is gone or too busy.
     #[error("the control plane doesn't answer")]
     Gone,
+}
+
+fn since(earliest: &Option<Wall>) -> String {
+    match earliest {
+        Some(earliest) => format!("; records begin at {}", rfc3339(*earliest)),
+        None => String::new(),
+    }
 }
 
 /// Something happened: what `/api/v1/events` streams.

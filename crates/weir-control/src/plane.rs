@@ -4,6 +4,8 @@
 //! It runs as one task. If it dies, the data plane doesn't notice; whoever started it may start it
 //! again, and the journal is where it was.
 
+mod look_back;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +20,9 @@ use crate::handle::{
 use crate::incident::Incident;
 use crate::incident::entry::{Entry, IncidentId, Said};
 use crate::incident::export;
-use crate::record::store::{Imported, Journal, Store, StoreError, StoreHealth, StoredDecision};
+use crate::record::store::{
+    Imported, Journal, Store, StoreError, StoreHealth, StoredDecision, minutes_kept,
+};
 use crate::regulate::Decision;
 use crate::sense::view::ServerView;
 
@@ -232,6 +236,41 @@ impl Turn<'_> {
                     return;
                 }
             },
+            Ask::At { at } => match self.core.publish_at(at) {
+                Ok((past, true)) => Ok(Answer::Published(Arc::new(past))),
+                Ok((past, false)) => {
+                    let memory = self.core.reach();
+                    tokio::spawn(look_back::at(self.store.clone(), past, memory, reply));
+                    return;
+                }
+                Err(fault) => Err(fault),
+            },
+            Ask::Series {
+                pool,
+                from,
+                to,
+                step,
+            } => match self.core.series(pool.as_ref(), from, to, step) {
+                Ok(recent) => {
+                    // A minute that memory holds a part of would count twice.
+                    let held = self.core.reach().samples_from;
+                    let stored_to = held.map_or(to, |held| held.before(look_back::MINUTE));
+                    let wanted = look_back::Wanted {
+                        pool,
+                        from,
+                        to: to.min(stored_to.after(Duration::from_micros(1))),
+                        step,
+                    };
+                    tokio::spawn(look_back::series(self.store.clone(), wanted, recent, reply));
+                    return;
+                }
+                Err(fault) => Err(fault),
+            },
+            Ask::Reach => {
+                let memory = self.core.reach();
+                tokio::spawn(look_back::reach(self.store.clone(), memory, reply));
+                return;
+            }
             other => {
                 let answer = self.core.ask(other, &mut self.out);
                 // Whoever acted looks next, and must see what was done.
@@ -352,6 +391,11 @@ impl Turn<'_> {
                             .notifications
                             .send(Notification { what, incident });
                     }
+                }
+                Output::Minutes(minute, rows) => {
+                    let keep = minutes_kept(rows.len());
+                    let rows = rows.iter().map(|row| (row.key.to_string(), row.to_json()));
+                    self.store.put_minutes(minute, rows.collect(), keep);
                 }
                 Output::Keep(key, json) => self.store.keep(key, json),
                 Output::Decided(decision) => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use weir_control::incident::entry::{By, Entry, IncidentId, Said};
 use weir_control::record::store::{
+    MINUTES_KEEP,
     Store, StoreError, StoreHealth, StoreSettings, StoredDecision, read_journal, verify,
 };
 use weir_model::{Evidence, Wall};
@@ -427,8 +428,8 @@ fn a_file_of_a_newer_weir_is_left_untouched() {
     assert_eq!(tables, 1);
 }
 
-#[test]
-fn decisions_and_minutes_come_back_and_old_minutes_go() {
+#[tokio::test]
+async fn decisions_and_minutes_come_back_and_old_minutes_go() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(&dir.path().join("weir.db"));
     for number in 1..=3 {
@@ -444,16 +445,23 @@ fn decisions_and_minutes_come_back_and_old_minutes_go() {
     let day = Duration::from_secs(86_400);
     let zero = Wall::from_micros(0);
     for days in [0, 1, 2, 8] {
-        let json = serde_json::json!({ "day": days });
-        store.minute("app/web", zero.after(day * days), json);
+        let mut rows = vec![("app/web".to_owned(), serde_json::json!({ "day": days }))];
+        if days == 2 {
+            rows.push(("app/other".to_owned(), serde_json::Value::Null));
+        }
+        store.put_minutes(zero.after(day * days), rows, MINUTES_KEEP);
     }
-    store.minute("app/other", zero.after(day * 2), serde_json::Value::Null);
-    let kept: Vec<_> = store
-        .minutes("app/web", zero, zero.after(day * 9))
+    let pool = Some("app/web".to_owned());
+    let found = store.minutes(pool, zero, zero.after(day * 9), 10).await;
+    let kept: Vec<_> = found
+        .unwrap()
         .into_iter()
         .map(|(_, json)| json["day"].clone())
         .collect();
     assert_eq!(kept, [1, 2, 8]);
+    let all = store.minutes(None, zero, zero.after(day * 9), 3).await;
+    assert_eq!(all.unwrap().len(), 3, "the first three of four");
+    assert_eq!(store.earliest_minute().await, Ok(Some(zero.after(day))));
 }
 
 #[test]

@@ -125,6 +125,28 @@ impl Histogram {
             .filter(|(_, n)| **n > 0)
             .map(|(i, n)| (Duration::from_micros(floor_us(i + 1)), u64::from(*n)))
     }
+
+    /// Buckets that aren't empty, by index: what [`Histogram::from_counts`] takes.
+    pub fn counts(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+        let counts = self.counts.iter().copied().enumerate();
+        counts.filter(|(_, n)| *n > 0)
+    }
+
+    /// From buckets by index and the exact sum. Buckets beyond the last count as the last.
+    pub fn from_counts(counts: impl IntoIterator<Item = (usize, u32)>, sum: Duration) -> Self {
+        let mut histogram = Self {
+            counts: Vec::new(),
+            sum_us: u64::try_from(sum.as_micros()).unwrap_or(u64::MAX),
+        };
+        for (index, n) in counts {
+            if histogram.counts.is_empty() {
+                histogram.counts = vec![0; BUCKETS];
+            }
+            let slot = &mut histogram.counts[index.min(BUCKETS - 1)];
+            *slot = slot.saturating_add(n);
+        }
+        histogram
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What people and the rim ask of the control plane.
 
+use std::sync::Arc;
+
 use weir_model::{Order, PoolId, PoolKey};
 
 use super::{Core, Output};
-use crate::handle::{Answer, Ask, AskFault, OperatorOrder, Wish};
+use crate::handle::{Answer, Ask, AskFault, Change, ChangeKind, OperatorOrder, Wish};
 use crate::incident::entry::{By, IncidentId, Said};
 
 /// At most this many samples in one answer.
@@ -46,7 +48,47 @@ impl Core {
                 samples.truncate(SAMPLES_MAX);
                 Ok(Answer::Samples(samples))
             }
-            Ask::Order { by, order } => self.operator_order(by, order, out),
+            Ask::Order { by, order } => {
+                let foreseen = self.foresee(&order)?;
+                let kind = match order {
+                    OperatorOrder::Regulator { .. } => ChangeKind::Regulator,
+                    _ => ChangeKind::Order,
+                };
+                let change = Change {
+                    at: self.clock.wall(self.now),
+                    by: by.clone(),
+                    kind,
+                    says: foreseen.says,
+                    undo: foreseen.undo.map(|_| foreseen.undo_says),
+                };
+                let answer = self.operator_order(by, order, out)?;
+                self.changed(change);
+                Ok(answer)
+            }
+            Ask::Foresee { order } => {
+                let foreseen = self.foresee(&order)?;
+                Ok(Answer::Foreseen(Box::new(foreseen)))
+            }
+            Ask::Waits { at } => Ok(Answer::Waits(Box::new(self.waits(at)?))),
+            Ask::Statements { pool, from, to } => {
+                let look = self.statements(pool.as_ref(), from, to)?;
+                Ok(Answer::Statements(Box::new(look)))
+            }
+            Ask::Texts(of) => Ok(Answer::Texts(self.texts(of))),
+            Ask::Series {
+                pool,
+                from,
+                to,
+                step,
+            } => Ok(Answer::Series(self.series(pool.as_ref(), from, to, step)?)),
+            Ask::At { at } => match self.publish_at(at)? {
+                (past, true) => Ok(Answer::Published(Arc::new(past))),
+                // The plane asks the store first.
+                (_, false) => Err(AskFault::NotRecorded {
+                    earliest: self.reach().samples_from,
+                }),
+            },
+            Ask::Reach => Ok(Answer::Reach(Box::new(self.reach()))),
             Ask::Journal { .. } | Ask::Import { .. } => {
                 Err(AskFault::NotNow("the store isn't there".to_owned()))
             }
@@ -65,21 +107,7 @@ impl Core {
         match order {
             OperatorOrder::Resize { pool, size } => {
                 let id = self.pool_named(&pool)?;
-                if size == 0 {
-                    return Err(AskFault::NotNow(
-                        "a pool of size 0 would serve nobody; PAUSE it instead".to_owned(),
-                    ));
-                }
-                let rails = self.pools.get(&id).and_then(|p| p.rails);
-                let room = rails.and_then(|r| Some(r.budget?.total.saturating_sub(r.others + 1)));
-                if let Some(room) = room
-                    && size > room
-                {
-                    return Err(AskFault::NotNow(format!(
-                        "PostgreSQL has room for {room} connections of {pool}, not {size}; the rest is \
-                         reserved or others'"
-                    )));
-                }
+                self.may_resize(id, &pool, size)?;
                 let from = self.recorder.latest(id).map_or(0, |s| s.size);
                 if let Some(known) = self.pools.get_mut(&id) {
                     known.because = format!("set to {size} by {by}");
@@ -161,6 +189,24 @@ impl Core {
                 }
                 Ok(Answer::Done(format!("regulator: {before} → {mode}")))
             }
+        }
+    }
+
+    /// A size that PostgreSQL has no room for, or that would serve nobody, is refused.
+    pub(super) fn may_resize(&self, id: PoolId, pool: &PoolKey, size: u32) -> Result<(), AskFault> {
+        if size == 0 {
+            return Err(AskFault::NotNow(
+                "a pool of size 0 would serve nobody; PAUSE it instead".to_owned(),
+            ));
+        }
+        let rails = self.pools.get(&id).and_then(|p| p.rails);
+        let room = rails.and_then(|r| Some(r.budget?.total.saturating_sub(r.others + 1)));
+        match room {
+            Some(room) if size > room => Err(AskFault::NotNow(format!(
+                "PostgreSQL has room for {room} connections of {pool}, not {size}; the rest is \
+                 reserved or others'"
+            ))),
+            _ => Ok(()),
         }
     }
 

@@ -15,19 +15,24 @@
 
 mod asks;
 mod chart;
+mod foresee;
 mod import;
 mod lifecycle;
 mod live;
+mod look;
 mod moves;
 mod outside;
 mod publish;
 mod recurrence;
 mod restore;
+mod sensors;
 mod sizing;
 mod verifying;
 mod wishes;
 
 pub(crate) use import::Reserved;
+pub use look::was_open;
+pub(crate) use look::{enough, from_minutes};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -35,15 +40,16 @@ use std::time::Duration;
 
 use weir_model::{
     ClockMap, Event, Instant, Order, Outcome, PoolId, PoolKey, PoolSettings, PoolerSettings,
-    Sample, WorkerSample,
+    Sample, Wall, WorkerSample,
 };
 
 use crate::detect::{DetectContext, Detector, DetectorSettings};
-use crate::handle::{NotifyWhat, Totals};
+use crate::handle::{Change, NotifyWhat, Sensor, Spark, Totals};
 use crate::incident::Incident;
 use crate::incident::entry::{Entry, IncidentId, Kind};
 use crate::insight::Rails;
 use crate::record::Recorder;
+use crate::record::stretch::Stretch;
 use crate::regulate::{Decision, Regulator, RegulatorMode, RegulatorSettings};
 use crate::sense::view::{ServerView, WatchFailure};
 use live::Live;
@@ -93,6 +99,8 @@ pub enum Output {
     Notify(IncidentId, NotifyWhat),
     /// The regulator decided; store and stream it.
     Decided(Arc<Decision>),
+    /// Store the minute that begins here, of every pool that did something.
+    Minutes(Wall, Vec<Stretch>),
     /// Keep this under this name, in place of what was there.
     Keep(&'static str, serde_json::Value),
 }
@@ -106,6 +114,9 @@ struct Pool {
     born: Instant,
     totals: Totals,
     because: String,
+    /// What the last decision said keeps it from being larger.
+    why_not_more: Option<String>,
+    spark: Arc<Spark>,
     rails: Option<Rails>,
 }
 
@@ -133,6 +144,11 @@ pub struct Core {
     store_health: (String, bool),
     draining: bool,
     outside: outside::Outside,
+    sensors: BTreeMap<String, Sensor>,
+    changes: Arc<VecDeque<Change>>,
+    /// Begin of the minute that is stored next.
+    minute: Option<Wall>,
+    sparked_at: Instant,
 }
 
 impl Core {
@@ -165,6 +181,10 @@ impl Core {
             store_health: ("ok".to_owned(), true),
             draining: false,
             outside: outside::Outside::default(),
+            sensors: BTreeMap::new(),
+            changes: Arc::default(),
+            minute: None,
+            sparked_at: now,
             settings,
         }
     }
@@ -262,6 +282,7 @@ impl Core {
     /// Takes a look at the server.
     pub fn on_view(&mut self, view: ServerView) {
         self.watch = Some(view.outcome.clone());
+        self.sense(&view);
         if view.version > 0 {
             self.server_version = view.version;
         }
@@ -294,6 +315,8 @@ impl Core {
                 born: now,
                 totals: Totals::default(),
                 because: "as configured".to_owned(),
+                why_not_more: None,
+                spark: Arc::default(),
                 rails: None,
                 settings: settings.clone(),
             },
@@ -307,5 +330,7 @@ impl Core {
         self.regulate(out);
         self.follow_incidents(out);
         self.verify_actions(out);
+        self.spark();
+        self.store_minute(out);
     }
 }

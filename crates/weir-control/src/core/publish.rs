@@ -1,18 +1,23 @@
 //! What the rim may see.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_model::PoolSample;
+use weir_model::{PoolId, PoolSample};
 
-use super::{Core, lifecycle::objective_text};
+use super::{Core, Pool, lifecycle::objective_text};
 use crate::handle::{PoolView, Published, Status, Totals};
 use crate::incident::Incident;
 use crate::insight::Rails;
+use crate::record::window::PoolWindow;
+use crate::regulate::Decision;
 use crate::sense::view::WatchFailure;
 
 /// Over which stretch rates and quantiles are shown.
-const SHOWN: Duration = Duration::from_secs(10);
+pub(super) const SHOWN: Duration = Duration::from_secs(10);
+/// From sample to sample of the data plane.
+pub(super) const SAMPLED: Duration = Duration::from_millis(100);
 
 impl Core {
     /// Everything the rim may show, as of the last input.
@@ -26,6 +31,9 @@ impl Core {
         Published {
             at: self.now,
             clock: self.clock,
+            as_of: None,
+            window: SHOWN,
+            resolution: SAMPLED,
             status: self.status(),
             worker: self.worker,
             pools,
@@ -36,11 +44,13 @@ impl Core {
             markers: self.outside.markers.iter().cloned().collect(),
             // The plane knows the store.
             journals: Default::default(),
+            sensors: self.sensors.values().cloned().collect(),
+            changes: Arc::clone(&self.changes),
         }
     }
 
     /// Incidents that were merged into another, or those that were not; newest first.
-    fn of_their_own(&self, merged: bool) -> Vec<Arc<Incident>> {
+    pub(super) fn of_their_own(&self, merged: bool) -> Vec<Arc<Incident>> {
         self.incidents
             .values()
             .rev()
@@ -49,7 +59,7 @@ impl Core {
             .collect()
     }
 
-    fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         Status {
             version: self.settings.version.clone(),
             uptime: self.now.since(self.started),
@@ -60,18 +70,7 @@ impl Core {
             store_ok: self.store_health.1,
             watch: match &self.watch {
                 None => "not looked yet".to_owned(),
-                Some(Ok(())) => "ok".to_owned(),
-                Some(Err(WatchFailure::NotConfigured)) => {
-                    "no watch user configured: causes inside PostgreSQL can't be told apart"
-                        .to_owned()
-                }
-                Some(Err(WatchFailure::Unreachable(why))) => format!("unreachable: {why}"),
-                Some(Err(WatchFailure::Refused { sqlstate, message })) => {
-                    format!("refused: {sqlstate} {message}")
-                }
-                Some(Err(WatchFailure::Late)) => {
-                    "late: the last look didn't come back in time".to_owned()
-                }
+                Some(outcome) => looked(outcome),
             },
             listen: self.settings.listen.clone(),
             draining: self.draining,
@@ -80,40 +79,119 @@ impl Core {
         }
     }
 
-    fn pool_view(&self, id: weir_model::PoolId) -> Option<PoolView> {
+    fn pool_view(&self, id: PoolId) -> Option<PoolView> {
         let pool = self.pools.get(&id)?;
         let latest = self.recorder.latest(id)?;
-        let window = self.recorder.window(id, self.now.before(SHOWN), self.now);
         let rails = pool
             .rails
             .unwrap_or_else(|| Rails::new(pool.settings.size, None, 0));
-        Some(PoolView {
+        let window = self.recorder.window(id, self.now.before(SHOWN), self.now);
+        let mut view = self.view_of(id, pool, latest, window);
+        let recommendation = self.regulator.recommendation(id);
+        view.why_not_more = why_not_more(pool, &rails, latest.size, recommendation);
+        view.recommendation = recommendation.cloned().map(Arc::new);
+        view.spark = Arc::clone(&pool.spark);
+        view.size_min = rails.min;
+        view.size_max = if rails.fixed {
+            latest.size
+        } else {
+            rails.max().unwrap_or(u32::MAX)
+        };
+        view.size_because.clone_from(&pool.because);
+        view.level = self.detector.level(id);
+        view.incident = self.live.iter().find(|l| l.pool == Some(id)).map(|l| l.id);
+        view.pins = self.recorder.pins(id);
+        view.totals = pool.totals.clone();
+        Some(view)
+    }
+
+    /// What a sample and a window tell of a pool; the rest is as if nothing more were known.
+    pub(super) fn view_of(
+        &self,
+        id: PoolId,
+        pool: &Pool,
+        sample: &PoolSample,
+        window: PoolWindow,
+    ) -> PoolView {
+        let seconds = window.length().as_secs_f64();
+        let per_s = |count: u64| match seconds > 0.0 {
+            true => count as f64 / seconds,
+            false => 0.0,
+        };
+        PoolView {
             id,
             key: pool.key.clone(),
             mode: pool.mode.clone(),
-            size: latest.size,
-            size_min: rails.min,
-            size_max: if rails.fixed {
-                latest.size
-            } else {
-                rails.max().unwrap_or(u32::MAX)
-            },
-            size_because: pool.because.clone(),
-            clients: latest.clients,
-            servers: latest.servers,
-            oldest_wait: latest.oldest_wait,
+            size: sample.size,
+            size_min: pool.settings.size.min(),
+            size_max: pool.settings.size.max().unwrap_or(u32::MAX),
+            size_because: String::new(),
+            clients: sample.clients,
+            servers: sample.servers,
+            oldest_wait: sample.oldest_wait,
             transactions_per_s: window.completion_rate(),
             arrivals_per_s: window.arrival_rate(),
+            failures_per_s: per_s(window.failures),
+            abandoned_per_s: per_s(window.abandoned),
             held: window.held,
             wait: window.wait,
             hold: window.hold,
-            level: self.detector.level(id),
-            incident: self.live.iter().find(|l| l.pool == Some(id)).map(|l| l.id),
-            pins: self.recorder.pins(id),
-            paused: latest.paused,
+            why_not_more: String::new(),
+            recommendation: None,
+            spark: Arc::default(),
+            level: None,
+            incident: None,
+            pins: BTreeMap::new(),
+            paused: sample.paused,
             objective: objective_text(pool.settings.objective_ratio, pool.settings.objective_wait),
-            totals: pool.totals.clone(),
-        })
+            totals: Totals::default(),
+        }
+    }
+}
+
+/// What keeps a pool from being larger, for people: its own configuration, a rail, what the
+/// regulator found, or nothing but that nobody needs more.
+fn why_not_more(
+    pool: &Pool,
+    rails: &Rails,
+    size: u32,
+    recommended: Option<&Decision>,
+) -> String {
+    if rails.fixed {
+        return format!(
+            "its size is fixed at {size} by the configuration; the order `resize` or `size = \"auto\"` \
+             would change that"
+        );
+    }
+    if let Some(rail) = rails.why_not_more(size) {
+        return rail;
+    }
+    if let Some(to) = recommended.and_then(|decision| decision.action.to())
+        && to > size
+    {
+        return format!("{to} is recommended and waits for approval");
+    }
+    match (&pool.why_not_more, rails.max()) {
+        (Some(says), _) => says.clone(),
+        (None, Some(max)) => format!("nobody needs more than {size}; up to {max} may be had"),
+        (None, None) => {
+            format!("nobody needs more than {size}; how many PostgreSQL can bear is not known")
+        }
+    }
+}
+
+/// How a look went, for people.
+pub(super) fn looked(outcome: &Result<(), WatchFailure>) -> String {
+    match outcome {
+        Ok(()) => "ok".to_owned(),
+        Err(WatchFailure::NotConfigured) => {
+            "no watch user configured: causes inside PostgreSQL can't be told apart".to_owned()
+        }
+        Err(WatchFailure::Unreachable(why)) => format!("unreachable: {why}"),
+        Err(WatchFailure::Refused { sqlstate, message }) => {
+            format!("refused: {sqlstate} {message}")
+        }
+        Err(WatchFailure::Late) => "late: the last look didn't come back in time".to_owned(),
     }
 }
 

@@ -65,6 +65,7 @@ impl Core {
     pub(super) fn carry_out(&mut self, decision: Decision, out: &mut Vec<Output>) {
         if let Some(pool) = self.pools.get_mut(&decision.pool) {
             pool.because = format!("{}: {}", decision.says(), decision.because);
+            pool.why_not_more.clone_from(&decision.why_not_more);
         }
         if decision.acted
             && let Some(order) = &decision.order

@@ -8,6 +8,7 @@ pub mod impact;
 mod query;
 pub mod recorder;
 pub mod store;
+pub mod stretch;
 #[cfg(test)]
 mod tests;
 pub mod window;

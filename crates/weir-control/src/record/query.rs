@@ -2,16 +2,24 @@
 //! `to`, so that windows side by side share nothing and miss nothing.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::{
-    ConnectFailure, Fingerprint, Instant, Pin, PoolId, PoolKey, PoolSample, ServerRow, WorkerSample,
+    ClockMap, ConnectFailure, Fingerprint, Instant, Pin, PoolId, PoolKey, PoolSample, ServerRow,
+    Wall, WorkerSample,
 };
 
 use super::fold;
 use super::recorder::{Held, PoolTrack, Recorder};
+use super::stretch::Stretch;
 use super::window::{BackendWindow, ImpactWindow, PoolWindow, StatementWindow};
 use crate::sense::view::{Limits, ServerView};
+
+/// A state is taken for that of an instant if it was seen this long before.
+const AT_MOST: Duration = Duration::from_secs(2);
+/// PostgreSQL is looked at once a second, and a look may be late.
+const LOOKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The rows of an ascending queue that lie in `(from, to]`.
 fn between<T>(
@@ -54,6 +62,82 @@ impl Recorder {
             .into_iter()
             .flat_map(move |track| track.held(from, to))
             .map(|held| (held.at, &*held.sample))
+    }
+
+    /// End of the oldest sample that is held; `None`: none is.
+    pub fn earliest(&self) -> Option<Instant> {
+        let oldest = |track: &PoolTrack| track.samples.front().map(|held| held.at);
+        self.pools.values().filter_map(oldest).min()
+    }
+
+    /// The last sample of `pool` that ended by `at` and not long before.
+    pub fn sample_at(&self, pool: PoolId, at: Instant) -> Option<&PoolSample> {
+        let track = self.pools.get(&pool)?;
+        let held = track.held(at.before(AT_MOST), at).last()?;
+        Some(&held.sample)
+    }
+
+    /// All servers with their clients, as they were at `at`; `None`: not known any more.
+    pub fn servers_at(&self, at: Instant) -> Option<&[ServerRow]> {
+        let from = at.before(AT_MOST);
+        let (_, rows) = between(&self.past_servers, |row| row.0, from, at).last()?;
+        Some(rows)
+    }
+
+    /// The last look at each server that succeeded by `at` and not long before.
+    pub fn views_at(&self, at: Instant) -> Vec<&ServerView> {
+        let mut last: BTreeMap<&str, &ServerView> = BTreeMap::new();
+        for view in self.views(at.before(LOOKED_WITHIN), at) {
+            if view.outcome.is_ok() {
+                last.insert(&view.server, view);
+            }
+        }
+        last.into_values().collect()
+    }
+
+    /// One pool from `from` to `to`, by civil time; `None`: nothing was measured.
+    pub fn stretch(
+        &self,
+        pool: PoolId,
+        from: Instant,
+        to: Instant,
+        clock: &ClockMap,
+    ) -> Option<Stretch> {
+        let track = self.pools.get(&pool)?;
+        let mut samples = track.held(from, to).peekable();
+        samples.peek()?;
+        let mut stretch = Stretch::new(&track.key, clock.wall(to), to.since(from));
+        samples.for_each(|held| stretch.add(&held.sample));
+        Some(stretch)
+    }
+
+    /// One pool in steps that lie on multiples of `step` in civil time, oldest first; a step in
+    /// which nothing was measured is left out.
+    pub fn series(
+        &self,
+        pool: PoolId,
+        from: Instant,
+        to: Instant,
+        step: Duration,
+        clock: &ClockMap,
+    ) -> Vec<Stretch> {
+        let Some(track) = self.pools.get(&pool) else {
+            return Vec::new();
+        };
+        let step_us = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
+        let mut series: Vec<Stretch> = Vec::new();
+        for held in track.held(from, to) {
+            // A sample that ends on the step belongs to what it ends.
+            let slot = (clock.wall(held.at).as_micros() - 1).div_euclid(step_us) + 1;
+            let end = Wall::from_micros(slot.saturating_mul(step_us));
+            if series.last().is_none_or(|last| last.at != end) {
+                series.push(Stretch::new(&track.key, end, step));
+            }
+            if let Some(last) = series.last_mut() {
+                last.add(&held.sample);
+            }
+        }
+        series
     }
 
     /// Samples of the workers themselves.
@@ -227,6 +311,11 @@ impl Recorder {
     /// A fingerprint's text, if it was sent.
     pub fn text(&self, fingerprint: Fingerprint) -> Option<&str> {
         self.texts.get(&fingerprint).map(|text| &**text)
+    }
+
+    /// The same, to be kept.
+    pub fn text_shared(&self, fingerprint: Fingerprint) -> Option<Arc<str>> {
+        self.texts.get(&fingerprint).cloned()
     }
 
     /// Server connections that couldn't be opened. Known to the length of a sample.

@@ -10,6 +10,7 @@
 //! - Impact cells: [`KEEP_IMPACT`], an incident may last hours; see `impact` for their bound.
 //! - Statement texts: [`TEXTS_MAX`]; later ones stay nameless. Rows: [`STATEMENT_ROWS_MAX`] a pool.
 //! - Views hold [`BACKENDS_MAX`] backends in sum; then the oldest go.
+//! - Lists of servers, one a second: [`KEEP`], and [`SERVER_ROWS_MAX`] rows in sum.
 //! - Pools: [`POOLS_MAX`]; later ones are not recorded. Failures and losses: the last
 //!   [`FAULTS_MAX`] a pool.
 
@@ -48,6 +49,8 @@ pub const BACKENDS_MAX: usize = 100_000;
 pub const POOLS_MAX: usize = 4_096;
 /// Login failures and lost servers remembered a pool.
 pub const FAULTS_MAX: usize = 4_096;
+/// Rows over all lists of servers: some 12 MiB.
+pub const SERVER_ROWS_MAX: usize = 50_000;
 /// Views that failed cost next to nothing but must have a bound too.
 const VIEWS_MAX: usize = 8_192;
 
@@ -163,6 +166,9 @@ pub struct Recorder {
     pub(super) limits: Option<(Instant, Limits)>,
     pub(super) texts: HashMap<Fingerprint, Arc<str>>,
     pub(super) servers: Vec<ServerRow>,
+    /// The lists of the last minutes, for looking back.
+    pub(super) past_servers: VecDeque<(Instant, Arc<[ServerRow]>)>,
+    past_rows: usize,
     /// Backend PIDs of the pools' own servers.
     own: HashMap<ServerId, (PoolId, i32)>,
 }
@@ -187,6 +193,8 @@ impl Recorder {
             limits: None,
             texts: HashMap::new(),
             servers: Vec::new(),
+            past_servers: VecDeque::new(),
+            past_rows: 0,
             own: HashMap::new(),
         }
     }
@@ -269,6 +277,12 @@ impl Recorder {
             let before = track.distinct;
             track.pop();
             self.distinct -= before - track.distinct;
+        }
+        while let Some((at, rows)) = self.past_servers.front()
+            && (*at < limit || self.past_rows > SERVER_ROWS_MAX)
+        {
+            self.past_rows -= rows.len();
+            self.past_servers.pop_front();
         }
         while self.views.front().is_some_and(|v| v.at < limit)
             || self.backends > BACKENDS_MAX
@@ -357,6 +371,8 @@ impl Recorder {
     /// only news in between, of which some may have been lost.
     fn on_servers(&mut self, rows: &[ServerRow]) {
         self.servers = rows.to_vec();
+        self.past_rows += rows.len();
+        self.past_servers.push_back((self.now, rows.into()));
         self.own = rows
             .iter()
             .filter(|row| row.backend_pid != 0)

@@ -9,7 +9,9 @@ use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, Error, Row, Statement};
 use weir_model::Wall;
 
-use super::view::{Backend, BlockRoot, DatabaseCounters, Limits, WaitingLock};
+use super::view::{
+    Backend, BlockEdge, BlockRoot, DatabaseCounters, EDGES_MAX, Limits, WaitingLock,
+};
 
 /// Backends read in one look; those that execute come first.
 const BACKENDS_MAX: i64 = 1_000;
@@ -30,16 +32,22 @@ const BACKENDS: &str = "
 /// `pg_blocking_pids` takes the lock manager's lock, so this is asked only while somebody waits.
 /// Root 0 is a prepared transaction. Counted before the ages are read: `clock_timestamp()` moves between
 /// rows, and grouping by such an age gives every victim a root of its own.
+///
+/// Roots come first (`waiter` is NULL), then the edges themselves, of one look at the locks.
 const ROOTS: &str = "
     WITH RECURSIVE e AS MATERIALIZED (
-           SELECT a.pid, unnest(pg_blocking_pids(a.pid)) b
+           SELECT DISTINCT a.pid, unnest(pg_blocking_pids(a.pid)) b
            FROM pg_stat_activity a WHERE a.wait_event_type = 'Lock'),
          r(root, victim) AS (SELECT b, pid FROM e UNION SELECT e.b, r.victim FROM r JOIN e ON e.pid = r.root),
          n AS (SELECT root, count(DISTINCT victim) victims FROM r
                WHERE root NOT IN (SELECT pid FROM e) GROUP BY root ORDER BY 2 DESC, 1 LIMIT 10)
-    SELECT n.root, s.state, s.wait_event, s.application_name,
-           extract(epoch FROM clock_timestamp() - s.xact_start)::float8, n.victims, left(s.query, 200)
-    FROM n LEFT JOIN pg_stat_activity s ON s.pid = n.root ORDER BY n.victims DESC, n.root";
+    (SELECT n.root, s.state, s.wait_event, s.application_name,
+            extract(epoch FROM clock_timestamp() - s.xact_start)::float8, n.victims, left(s.query, 200),
+            NULL::int4 waiter
+     FROM n LEFT JOIN pg_stat_activity s ON s.pid = n.root)
+    UNION ALL
+    (SELECT b, NULL, NULL, NULL, NULL, 0, NULL, pid FROM e ORDER BY pid, b LIMIT $1)
+    ORDER BY waiter NULLS FIRST, victims DESC, root";
 
 /// A relation of another database than ours has no name here, so it is shown as `database:oid`.
 /// `{order}`: `waitstart` exists from 14 on.
@@ -182,21 +190,30 @@ impl Questions {
             .collect()
     }
 
-    pub(super) async fn roots(&self, client: &Client) -> Result<Vec<BlockRoot>, Error> {
-        let rows = client.query(&self.roots, &[]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(BlockRoot {
-                    pid: row.try_get(0)?,
-                    state: text(row, 1)?,
-                    wait_event: text(row, 2)?,
-                    application: text(row, 3)?,
-                    transaction_age: age(row, 4)?,
-                    victims: count(row, 5)?,
-                    query: text(row, 6)?,
-                })
-            })
-            .collect()
+    /// Roots with what is known of them, and the edges.
+    pub(super) async fn roots(
+        &self,
+        client: &Client,
+    ) -> Result<(Vec<BlockRoot>, Vec<BlockEdge>), Error> {
+        let most = i64::try_from(EDGES_MAX).unwrap_or(i64::MAX);
+        let (mut roots, mut edges) = (Vec::new(), Vec::new());
+        for row in &client.query(&self.roots, &[&most]).await? {
+            if let Some(waiter) = row.try_get(7)? {
+                let blocker = row.try_get(0)?;
+                edges.push(BlockEdge { waiter, blocker });
+                continue;
+            }
+            roots.push(BlockRoot {
+                pid: row.try_get(0)?,
+                state: text(row, 1)?,
+                wait_event: text(row, 2)?,
+                application: text(row, 3)?,
+                transaction_age: age(row, 4)?,
+                victims: count(row, 5)?,
+                query: text(row, 6)?,
+            });
+        }
+        Ok((roots, edges))
     }
 
     pub(super) async fn waiting_locks(&self, client: &Client) -> Result<Vec<WaitingLock>, Error> {

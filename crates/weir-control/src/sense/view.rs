@@ -59,6 +59,19 @@ pub struct BlockRoot {
     pub query: String,
 }
 
+/// One process waits for another (`pg_blocking_pids`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockEdge {
+    /// Who waits.
+    pub waiter: i32,
+    /// For whom; zero stands for a prepared transaction.
+    pub blocker: i32,
+}
+
+/// Edges read in one look: a crowd before one row has few, one that queues for a strong lock has
+/// the square of its number.
+pub const EDGES_MAX: usize = 2_000;
+
 /// A lock that was asked for and not granted (`pg_locks`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WaitingLock {
@@ -145,6 +158,9 @@ pub struct ServerView {
     pub backends: Vec<Backend>,
     /// Who blocks whom, roots only, most victims first. Asked only while somebody waits for a lock.
     pub roots: Vec<BlockRoot>,
+    /// Who waits for whom, at most [`EDGES_MAX`]. Asked only while somebody waits for a lock.
+    #[serde(default)]
+    pub edges: Vec<BlockEdge>,
     /// Locks not granted. Asked only while somebody waits for a lock.
     pub waiting_locks: Vec<WaitingLock>,
     /// Every tenth look, and whenever a pool wants more than it has.
@@ -169,6 +185,7 @@ impl ServerView {
             sees_all: false,
             backends: Vec::new(),
             roots: Vec::new(),
+            edges: Vec::new(),
             waiting_locks: Vec::new(),
             limits: None,
             backends_by_application: Vec::new(),

@@ -338,7 +338,7 @@ impl<C: Fn() -> Instant + Send + Sync> Watcher<C> {
         view.backends = questions.backends(client).await?;
         // What follows is extra: a look that lacks it is better than none.
         if view.backends.iter().any(|b| b.wait_event_type == "Lock") {
-            view.roots = optional(questions.roots(client).await)?.unwrap_or_default();
+            (view.roots, view.edges) = optional(questions.roots(client).await)?.unwrap_or_default();
             view.waiting_locks =
                 optional(questions.waiting_locks(client).await)?.unwrap_or_default();
         }

@@ -148,7 +148,7 @@ impl Life {
                 Output::Order(Order::Resize { size, .. }) => self.size = size,
                 Output::Append(entry) => self.entries.push(entry),
                 Output::Notify(id, what) => self.notified.push((id, what)),
-                Output::Order(_) | Output::Decided(_) | Output::Keep(..) => {}
+                Output::Order(_) | Output::Decided(_) | Output::Keep(..) | Output::Minutes(..) => {}
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The SQLite file: opening it whatever is wrong with it; decisions and minutes. The journal's rows
+//! The SQLite file: opening it whatever is wrong with it; decisions. The journal's rows
 //! are in [`super::journal`].
 
 use std::fs::{File, TryLockError};
@@ -14,7 +14,7 @@ use super::journal::{Anchor, anchor, scars};
 use super::schema::{self, int};
 use super::witness::{Seen, Witness};
 use super::{
-    AtStep, DECISIONS_MAX, INCIDENTS_MAX, MINUTES_KEEP, Step, StoreSettings, StoredDecision, verify,
+    AtStep, DECISIONS_MAX, INCIDENTS_MAX, Step, StoreSettings, StoredDecision, verify,
 };
 
 /// How long a write waits for a program that holds the file (`sqlite3 weir.db`).
@@ -290,48 +290,13 @@ impl StoreFile {
             .collect()
     }
 
-    pub(super) fn put_minute(
-        &self,
-        pool: &str,
-        minute: Wall,
-        json: &serde_json::Value,
-    ) -> rusqlite::Result<()> {
-        self.db
-            .prepare_cached("INSERT OR REPLACE INTO minutes VALUES (?1, ?2, ?3)")?
-            .execute(params![pool, minute.as_micros(), json.to_string()])?;
-        self.db
-            .prepare_cached("DELETE FROM minutes WHERE minute_us < ?1")?
-            .execute(params![minute.before(MINUTES_KEEP).as_micros()])?;
-        Ok(())
-    }
-
-    pub(super) fn minutes(
-        &self,
-        pool: &str,
-        from: Wall,
-        to: Wall,
-    ) -> rusqlite::Result<Vec<(Wall, serde_json::Value)>> {
-        self.db
-            .prepare_cached(
-                "SELECT minute_us, json FROM minutes
-                 WHERE pool = ?1 AND minute_us >= ?2 AND minute_us < ?3 ORDER BY minute_us",
-            )?
-            .query_map(params![pool, from.as_micros(), to.as_micros()], |row| {
-                Ok((
-                    Wall::from_micros(row.get(0)?),
-                    value(&row.get::<_, String>(1)?),
-                ))
-            })?
-            .collect()
-    }
-
     /// Moves the log into the file, so that a copy of the one file is all.
     pub(super) fn close(self) {
         let _ = self.db.pragma_update(None, "wal_checkpoint", "TRUNCATE");
     }
 }
 
-fn value(json: &str) -> serde_json::Value {
+pub(super) fn value(json: &str) -> serde_json::Value {
     serde_json::from_str(json).unwrap_or(serde_json::Value::Null)
 }
 

@@ -15,7 +15,8 @@
 //!
 //! # Bounds
 //! [`QUEUE_MAX`] jobs, [`WAITING_MAX`] entries that wait for the disk, [`FILE_MAX`] bytes of file (then as if
-//! the disk were full), minutes [`MINUTES_KEEP`], the newest [`INCIDENTS_MAX`] incidents and
+//! the disk were full), minutes [`MINUTES_KEEP`] and
+//! [`MINUTES_ROWS_MAX`], the newest [`INCIDENTS_MAX`] incidents and
 //! [`DECISIONS_MAX`] decisions; opening loads the newest [`LOAD_MAX`] incidents.
 //!
 //! # What is deliberately absent
@@ -28,6 +29,7 @@ pub mod chain;
 mod file;
 mod journal;
 mod kept;
+mod minutes;
 mod schema;
 mod verify;
 mod witness;
@@ -48,6 +50,7 @@ use chain::{ChainFault, Hash};
 use file::{Found, StoreFile};
 use writer::{Job, Reply, Row, Shared};
 
+pub use minutes::minutes_kept;
 pub use verify::{Judged, LookError, Verdict, read_journal, verify};
 
 /// Jobs that wait for the writer thread; then entries are refused and minutes dropped.
@@ -58,6 +61,8 @@ pub const WAITING_MAX: usize = 10_000;
 pub const FILE_MAX: u64 = 1 << 30;
 /// How long minutes are kept.
 pub const MINUTES_KEEP: Duration = Duration::from_secs(7 * 86_400);
+/// Minutes kept over all pools.
+pub const MINUTES_ROWS_MAX: u32 = 400_000;
 /// Incidents kept.
 pub const INCIDENTS_MAX: u64 = 10_000;
 /// Incidents loaded at start.
@@ -504,27 +509,6 @@ impl Store {
     pub fn decisions(&self, most: u32) -> Vec<StoredDecision> {
         self.ask(|reply| Job::Decisions(most, reply))
             .unwrap_or_default()
-    }
-
-    /// Stores one minute of a pool, without waiting for the disk; dropped where the queue is full or
-    /// the disk is.
-    pub fn minute(&self, pool: &str, minute: Wall, json: serde_json::Value) {
-        let pool = pool.to_owned();
-        if self.send(Job::Minute { pool, minute, json }).is_err() {
-            tracing::debug!("a minute was not stored: the store's queue is full");
-        }
-    }
-
-    /// Minutes of a pool in `[from, to)`, ascending.
-    pub fn minutes(&self, pool: &str, from: Wall, to: Wall) -> Vec<(Wall, serde_json::Value)> {
-        let pool = pool.to_owned();
-        self.ask(|reply| Job::Minutes {
-            pool,
-            from,
-            to,
-            reply,
-        })
-        .unwrap_or_default()
     }
 
     /// An incident's journal with its hashes, also of what waits for the disk.

@@ -96,17 +96,19 @@ pub(super) enum Job {
     LastNumber(SyncSender<u64>),
     Decision(StoredDecision),
     Decisions(u32, SyncSender<Vec<StoredDecision>>),
-    Minute {
-        pool: String,
+    PutMinutes {
         minute: Wall,
-        json: serde_json::Value,
+        rows: Vec<(String, serde_json::Value)>,
+        keep: Duration,
     },
     Minutes {
-        pool: String,
+        pool: Option<String>,
         from: Wall,
         to: Wall,
-        reply: SyncSender<Vec<(Wall, serde_json::Value)>>,
+        most: u32,
+        reply: oneshot::Sender<Vec<(Wall, serde_json::Value)>>,
     },
+    EarliestMinute(oneshot::Sender<Option<Wall>>),
     Keep(String, serde_json::Value),
     Kept(SyncSender<std::collections::BTreeMap<String, serde_json::Value>>),
     Close(SyncSender<()>),
@@ -190,8 +192,8 @@ impl Writer<'_> {
             Job::Decisions(most, reply) => {
                 drop(reply.send(self.file.decisions(most).unwrap_or_default()));
             }
-            Job::Minute { pool, minute, json } => {
-                if let Err(fault) = self.file.put_minute(&pool, minute, &json) {
+            Job::PutMinutes { minute, rows, keep } => {
+                if let Err(fault) = self.file.put_minutes(minute, &rows, keep) {
                     tracing::debug!(%fault, "a minute was not stored");
                 }
             }
@@ -199,8 +201,15 @@ impl Writer<'_> {
                 pool,
                 from,
                 to,
+                most,
                 reply,
-            } => drop(reply.send(self.file.minutes(&pool, from, to).unwrap_or_default())),
+            } => {
+                let found = self.file.minutes(pool.as_deref(), from, to, most);
+                drop(reply.send(found.unwrap_or_default()));
+            }
+            Job::EarliestMinute(reply) => {
+                let _ = reply.send(self.file.earliest_minute().unwrap_or_default());
+            }
             Job::Keep(key, json) => {
                 if let Err(fault) = self.file.keep(&key, &json) {
                     tracing::warn!(%fault, key, "What should be kept is in memory only.");
