@@ -3,13 +3,30 @@
  * gives a list of faults in words; an empty list is what one wants.
  */
 import axePlaywright from '@axe-core/playwright';
+import { painted } from './wait.js';
 
 const AxeBuilder = axePlaywright.default ?? axePlaywright;
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+/** The rules whose verdict depends on the theme. All others look at what both themes share. */
+const COLOUR = ['color-contrast', 'link-in-text-block'];
 
-export async function axe(page) {
-  const { violations } = await new AxeBuilder({ page }).withTags(TAGS).analyze();
+/** Every rule, or those about colours alone: for a page whose other theme was looked at as a whole. */
+export async function axe(page, colours = false) {
+  const builder = new AxeBuilder({ page }).options({ resultTypes: ['violations'] });
+  const { violations } = await (colours ? builder.withRules(COLOUR) : builder.withTags(TAGS)).analyze();
   return violations.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.target.join(' ')}: ${node.html.slice(0, 160)} ${node.any.map((check) => check.message).join('; ')}`));
+}
+
+/** In light with every rule, in dark with those about colours. */
+export async function axeInBoth(page) {
+  const faults = [];
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    await painted(page);
+    faults.push(...(await axe(page, colorScheme === 'dark')).map((fault) => `in ${colorScheme}: ${fault}`));
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  return faults;
 }
 
 /** No page scrolls sideways, nothing readable is cut off, and whatever can be pressed is large enough. */

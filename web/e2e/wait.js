@@ -26,3 +26,8 @@ export async function until(what, ask, limit_ms = 10_000) {
     await pause(POLL_MS);
   }
 }
+
+/** Two frames later whatever the last change caused has been painted. */
+export function painted(page) {
+  return page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(true)))));
+}
