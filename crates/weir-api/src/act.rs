@@ -98,6 +98,13 @@ pub(crate) async fn done(
         Answer::Declared(..)
         | Answer::Samples(_)
         | Answer::Snapshot(_)
+        | Answer::Published(_)
+        | Answer::Series(_)
+        | Answer::Waits(_)
+        | Answer::Statements(_)
+        | Answer::Texts(_)
+        | Answer::Reach(_)
+        | Answer::Foreseen(_)
         | Answer::Document(_)
         | Answer::Journal(_)
         | Answer::Imported(_) => Err(read::wrong_answer()),
@@ -230,9 +237,41 @@ fn meant(wish: Wish, published: &Published) -> Result<(String, OperatorOrder), A
     Ok((checked_by(by)?, order))
 }
 
-/// `POST /api/v1/orders`.
+/// Beside what is ordered.
+#[derive(Debug, Default, Deserialize)]
+struct How {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// `POST /api/v1/orders`: does it, or with `dry_run` only says what it would do. Either way the
+/// answer tells what comes of it and how to take it back.
 pub(crate) async fn order(State(api): State<Api>, bytes: Bytes) -> Result<Json<Value>, ApiFault> {
-    let wish: Wish = body(&bytes, WISH)?;
+    let mut sent: Value = body(&bytes, WISH)?;
+    let how: How = {
+        let dry_run = sent.as_object_mut().and_then(|sent| sent.remove("dry_run"));
+        let how = json!({ "dry_run": dry_run.unwrap_or(Value::Bool(false)) });
+        body(&Bytes::from(how.to_string()), r#"{"dry_run": true}"#)?
+    };
+    let wish: Wish = body(&Bytes::from(sent.to_string()), WISH)?;
     let (by, order) = meant(wish, &api.handle.now())?;
-    done(&api, Ask::Order { by, order }, None).await
+    let ask = Ask::Foresee {
+        order: order.clone(),
+    };
+    let Answer::Foreseen(foreseen) = api.handle.ask(ask).await? else {
+        return Err(read::wrong_answer());
+    };
+    let mut document = match how.dry_run {
+        true => json!({
+            "schema": "weir.done/1",
+            "says": foreseen.says,
+            "incident": null,
+        }),
+        false => done(&api, Ask::Order { by, order }, None).await?.0,
+    };
+    document["dry_run"] = json!(how.dry_run);
+    document["expected"] = json!(foreseen.expected);
+    document["undo"] = json!(foreseen.undo.as_ref().map(crate::json::order));
+    document["undo_says"] = json!(foreseen.undo_says);
+    Ok(Json(document))
 }

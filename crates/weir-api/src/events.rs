@@ -4,11 +4,17 @@
 //! own pace. A listener that falls behind the ring's tail misses the oldest and is told how many
 //! in an event `skipped`, so a slow one costs nobody memory.
 //!
+//! # What a listener may leave out
+//! `pools=brief` sends one row for each pool that changed, with all pools' sums; `none` the sums
+//! alone; `pool=` that one pool whole. The brief text is made once for all. Pools are written out
+//! whole only while somebody wants them, and [`WANTED_FOR`] events longer: a listener that is cut
+//! and comes back within that time misses nothing.
+//!
 //! # Ids
 //! `<run>-<number>`: the run tells one process from the next. A listener that resumes with the id
 //! of an earlier process gets what the ring holds, after a `skipped` that says so.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
@@ -17,12 +23,13 @@ use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
-use weir_control::handle::{ControlHandle, Happening};
-use weir_model::ClockMap;
+use weir_control::handle::{ControlHandle, Happening, Published};
 
+use crate::fault::ApiFault;
 use crate::json;
+use crate::see::overview::{pool_brief, totals};
 
 /// How many events the ring keeps…
 const EVENTS_MAX: usize = 1_000;
@@ -56,10 +63,216 @@ impl FromStr for EventId {
     }
 }
 
+/// Pools are written out whole for so many seconds after the last listener that wanted it.
+const WANTED_FOR: u32 = 60;
+/// Every so many seconds a brief event lists all pools, for whoever lost count.
+const WHOLE_EVERY: u64 = 10;
+
+/// How much a listener wants to hear of pools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    kind: Kind,
+    /// This one whole, by its name.
+    pool: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Full,
+    Brief,
+    None,
+}
+
+impl Wanted {
+    /// From the keys of the address; `pool` as [`PoolKey`](weir_model::PoolKey) writes it.
+    pub(crate) fn read(pools: Option<&str>, pool: Option<String>) -> Result<Self, ApiFault> {
+        let kind = match (pools, &pool) {
+            (None | Some("full"), None) => Kind::Full,
+            (Some("brief"), _) => Kind::Brief,
+            (None | Some("none" | "full"), _) => Kind::None,
+            (Some(other), _) => {
+                return Err(ApiFault::bad(
+                    "bad_pools",
+                    format!("`pools={other}` is no choice"),
+                    "known are full, brief, none; `pool=database/user` gives that one whole",
+                ));
+            }
+        };
+        Ok(Self { kind, pool })
+    }
+
+    #[cfg(test)]
+    fn full() -> Self {
+        Self {
+            kind: Kind::Full,
+            pool: None,
+        }
+    }
+}
+
+/// Whose pools must be written out whole, and for how much longer.
+#[derive(Debug, Default)]
+struct Demand {
+    full: u32,
+    pools: BTreeMap<String, u32>,
+}
+
+/// Pools of which single listeners want the whole.
+const POOLS_WANTED_MAX: usize = 64;
+
+impl Demand {
+    fn note(&mut self, wanted: &Wanted) {
+        if wanted.kind == Kind::Full {
+            self.full = WANTED_FOR;
+        }
+        if let Some(pool) = &wanted.pool {
+            if self.pools.len() >= POOLS_WANTED_MAX && !self.pools.contains_key(pool) {
+                // So many at once are better served by writing all.
+                self.full = WANTED_FOR;
+                return;
+            }
+            self.pools.insert(pool.clone(), WANTED_FOR);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.full = self.full.saturating_sub(1);
+        self.pools.retain(|_, left| {
+            *left -= 1;
+            *left > 0
+        });
+    }
+
+    fn wants(&self, pool: &str) -> bool {
+        self.full > 0 || self.pools.contains_key(pool)
+    }
+}
+
 #[derive(Debug)]
 struct Item {
     name: &'static str,
-    data: String,
+    data: Data,
+}
+
+#[derive(Debug)]
+enum Data {
+    /// The same for all.
+    Text(String),
+    Sample(Sample),
+}
+
+/// One second, in pieces that each listener's event is put together from.
+#[derive(Debug)]
+struct Sample {
+    at: String,
+    /// Sums over all pools.
+    overview: String,
+    /// Rows of those that changed.
+    brief: String,
+    /// `brief` lists all.
+    whole: bool,
+    /// Pools written out, by name, as far as somebody wanted them.
+    pools: Vec<(String, String)>,
+    /// All are.
+    all: bool,
+}
+
+impl Sample {
+    fn bytes(&self) -> usize {
+        let pools = self.pools.iter();
+        self.overview.len()
+            + self.brief.len()
+            + pools
+                .map(|(name, text)| name.len() + text.len())
+                .sum::<usize>()
+    }
+
+    /// The event for one listener; `None`: what it wants wasn't written.
+    fn text(&self, wanted: &Wanted) -> Option<String> {
+        let (at, overview) = (&self.at, &self.overview);
+        let one = match &wanted.pool {
+            None => None,
+            Some(name) => match self.pools.iter().find(|(known, _)| known == name) {
+                Some((_, text)) => Some(&**text),
+                // A pool that isn't open yet has nothing to say; `all` tells that from the rest.
+                None if self.all => None,
+                None => return None,
+            },
+        };
+        let (kind, whole, rows, overview) = match (wanted.kind, one) {
+            (Kind::Full, _) => {
+                if !self.all {
+                    return None;
+                }
+                let rows: Vec<&str> = self.pools.iter().map(|(_, text)| &**text).collect();
+                ("full", true, rows.join(","), None)
+            }
+            (Kind::Brief, None) => ("brief", self.whole, self.brief.clone(), Some(overview)),
+            (Kind::Brief, Some(one)) => {
+                let mut rows = self.brief.clone();
+                if !rows.is_empty() {
+                    rows.push(',');
+                }
+                rows.push_str(one);
+                ("brief", self.whole, rows, Some(overview))
+            }
+            (Kind::None, one) => ("none", true, one.unwrap_or("").to_owned(), Some(overview)),
+        };
+        let overview = overview.map_or(String::new(), |text| format!(",\"overview\":{text}"));
+        Some(format!(
+            "{{\"schema\":\"weir.sample/1\",\"at\":\"{at}\",\"kind\":\"{kind}\",\"whole\":{whole},\
+             \"pools\":[{rows}]{overview}}}"
+        ))
+    }
+}
+
+/// Turns what was published into samples; remembers what was said last, to say what changed.
+#[derive(Debug, Default)]
+struct Teller {
+    said: BTreeMap<String, String>,
+    ticks: u64,
+}
+
+impl Teller {
+    fn sample(&mut self, published: &Published, demand: &Demand) -> Sample {
+        let whole = self.ticks.is_multiple_of(WHOLE_EVERY);
+        self.ticks += 1;
+        let mut said = BTreeMap::new();
+        let mut brief = String::new();
+        let mut pools = Vec::new();
+        for pool in &published.pools {
+            let name = pool.key.to_string();
+            let row = Value::Object(pool_brief(pool)).to_string();
+            if whole || self.said.get(&name) != Some(&row) {
+                if !brief.is_empty() {
+                    brief.push(',');
+                }
+                brief.push_str(&row);
+            }
+            if demand.wants(&name) {
+                pools.push((name.clone(), json::pool(pool, published).to_string()));
+            }
+            said.insert(name, row);
+        }
+        self.said = said;
+        Sample {
+            at: json::time(published.wall()),
+            overview: Value::Object(totals(published)).to_string(),
+            all: pools.len() == published.pools.len(),
+            brief,
+            whole,
+            pools,
+        }
+    }
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        match &self.data {
+            Data::Text(text) => text.len(),
+            Data::Sample(sample) => sample.bytes(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -72,11 +285,11 @@ struct Ring {
 
 impl Ring {
     fn push(&mut self, item: Item) -> u64 {
-        self.bytes += item.data.len();
+        self.bytes += item.bytes();
         self.items.push_back(Arc::new(item));
         while self.items.len() > EVENTS_MAX || (self.bytes > BYTES_MAX && self.items.len() > 1) {
             if let Some(old) = self.items.pop_front() {
-                self.bytes -= old.data.len();
+                self.bytes -= old.bytes();
             }
         }
         self.newest += 1;
@@ -97,6 +310,7 @@ impl Ring {
 pub struct EventLog {
     run: u64,
     ring: Arc<Mutex<Ring>>,
+    demand: Arc<Mutex<Demand>>,
     bell: Arc<watch::Sender<u64>>,
 }
 
@@ -106,13 +320,27 @@ impl EventLog {
         Self {
             run,
             ring: Arc::default(),
+            demand: Arc::default(),
             bell: Arc::new(watch::Sender::new(0)),
         }
     }
 
-    fn push(&self, name: &'static str, data: String) {
+    /// Events that can be resumed from.
+    pub(crate) fn kept(&self) -> usize {
+        self.ring().items.len()
+    }
+
+    fn say(&self, name: &'static str, text: String) {
+        self.push(name, Data::Text(text));
+    }
+
+    fn push(&self, name: &'static str, data: Data) {
         let newest = self.ring().push(Item { name, data });
         self.bell.send_replace(newest);
+    }
+
+    fn demand(&self) -> std::sync::MutexGuard<'_, Demand> {
+        self.demand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
@@ -126,15 +354,32 @@ impl EventLog {
         // Kept without its senders, or `Closed` would never come.
         let published = handle.published.clone();
         drop(handle);
+        let mut teller = Teller::default();
         loop {
             match happenings.recv().await {
-                Ok(happening) => {
+                Ok(Happening::Pools(published)) => {
+                    let sample = {
+                        let mut demand = self.demand();
+                        demand.tick();
+                        teller.sample(&published, &demand)
+                    };
+                    self.push("sample", Data::Sample(sample));
+                }
+                Ok(Happening::Decision(decision)) => {
                     let clock = published.borrow().clock;
-                    let (name, data) = told(&happening, &clock);
-                    self.push(name, data);
+                    self.say("decision", json::decision(&decision, &clock).to_string());
+                }
+                Ok(Happening::Incident { incident, entry }) => {
+                    let told = json!({
+                        "schema": "weir.incident_event/1",
+                        "at": json::time(entry.at),
+                        "entry": json::entry(&entry),
+                        "incident": json::incident_summary(&incident),
+                    });
+                    self.say("incident", told.to_string());
                 }
                 Err(broadcast::error::RecvError::Lagged(count)) => {
-                    self.push("skipped", skipped(count, "Weir couldn't keep up"));
+                    self.say("skipped", skipped(count, "Weir couldn't keep up"));
                 }
                 Err(broadcast::error::RecvError::Closed) => return,
             }
@@ -146,8 +391,10 @@ impl EventLog {
     pub(crate) fn listen(
         &self,
         last_id: Option<&str>,
+        wanted: Wanted,
         permit: OwnedSemaphorePermit,
     ) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
+        self.demand().note(&wanted);
         let newest = self.ring().newest;
         let (at, begin) = match last_id.map(str::parse::<EventId>) {
             None => (newest, Begin::Fresh),
@@ -161,6 +408,7 @@ impl EventLog {
             bell: self.bell.subscribe(),
             at,
             begin,
+            wanted,
             _permit: permit,
         };
         let stream = futures_util::stream::unfold(listener, |mut listener| async move {
@@ -187,6 +435,7 @@ struct Listener {
     /// The number of what it was sent last.
     at: u64,
     begin: Begin,
+    wanted: Wanted,
     /// Its place among the listeners.
     _permit: OwnedSemaphorePermit,
 }
@@ -225,12 +474,19 @@ impl Listener {
                     );
                 }
                 self.at = number;
-                return Some(
-                    Event::default()
-                        .event(item.name)
-                        .id(id(number).to_string())
-                        .data(&item.data),
-                );
+                self.log.demand().note(&self.wanted);
+                let event = Event::default().id(id(number).to_string());
+                let text = match &item.data {
+                    Data::Text(text) => Some(text.clone()),
+                    Data::Sample(sample) => sample.text(&self.wanted),
+                };
+                return Some(match text {
+                    Some(text) => event.event(item.name).data(text),
+                    None => event.event("skipped").data(skipped(
+                        1,
+                        "nobody asked for whole pools when this was told",
+                    )),
+                });
             }
             self.bell.changed().await.ok()?;
         }
@@ -245,31 +501,6 @@ fn skipped_unknown(says: &str) -> String {
     json!({ "schema": "weir.skipped/1", "count": null, "says": says }).to_string()
 }
 
-fn told(happening: &Happening, clock: &ClockMap) -> (&'static str, String) {
-    match happening {
-        Happening::Pools(published) => (
-            "sample",
-            json!({
-                "schema": "weir.sample/1",
-                "at": json::time(published.clock.wall(published.at)),
-                "pools": json::pools(published),
-            })
-            .to_string(),
-        ),
-        Happening::Decision(decision) => ("decision", json::decision(decision, clock).to_string()),
-        Happening::Incident { incident, entry } => (
-            "incident",
-            json!({
-                "schema": "weir.incident_event/1",
-                "at": json::time(entry.at),
-                "entry": json::entry(entry),
-                "incident": json::incident_summary(incident),
-            })
-            .to_string(),
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,7 +508,7 @@ mod tests {
     fn item(bytes: usize) -> Item {
         Item {
             name: "sample",
-            data: "x".repeat(bytes),
+            data: Data::Text("x".repeat(bytes)),
         }
     }
 
@@ -315,5 +546,53 @@ mod tests {
         for text in ["", "7", "abc-", "-7", "xyz-7", "abc-7-7"] {
             assert!(text.parse::<EventId>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn brief_events_tell_what_changed_and_all_of_it_each_ten_seconds() {
+        let mut published = crate::testing::nothing_published();
+        let view = crate::testing::pool("app", "web");
+        published.pools = vec![view.clone(), crate::testing::pool("app", "batch")];
+        let mut teller = Teller::default();
+        let demand = Demand::default();
+        let brief = Wanted::read(Some("brief"), None).unwrap();
+        let rows = |sample: &Sample| -> usize {
+            let text = sample.text(&brief).unwrap();
+            let event: Value = serde_json::from_str(&text).unwrap();
+            assert!(event["overview"]["path"].is_array(), "{text}");
+            event["pools"].as_array().unwrap().len()
+        };
+        let first = teller.sample(&published, &demand);
+        assert_eq!((rows(&first), first.whole), (2, true));
+        assert_eq!(rows(&teller.sample(&published, &demand)), 0);
+        published.pools[0].clients.waiting = 7;
+        assert_eq!(rows(&teller.sample(&published, &demand)), 1);
+        for _ in 3..10 {
+            assert_eq!(rows(&teller.sample(&published, &demand)), 0);
+        }
+        assert_eq!(rows(&teller.sample(&published, &demand)), 2);
+        assert!(first.text(&Wanted::full()).is_none(), "nobody wanted it");
+    }
+
+    #[test]
+    fn one_pool_whole_is_written_for_a_minute_after_its_listener_is_gone() {
+        let mut published = crate::testing::nothing_published();
+        published.pools = vec![
+            crate::testing::pool("app", "web"),
+            crate::testing::pool("app", "batch"),
+        ];
+        let mut demand = Demand::default();
+        let wanted = Wanted::read(Some("brief"), Some("app/web".to_owned())).unwrap();
+        demand.note(&wanted);
+        let mut teller = Teller::default();
+        let mut written = 0;
+        for _ in 0..WANTED_FOR + 5 {
+            demand.tick();
+            let sample = teller.sample(&published, &demand);
+            written += u32::from(sample.text(&wanted).is_some());
+            assert!(!sample.all);
+        }
+        assert_eq!(written, WANTED_FOR - 1);
+        assert!(Wanted::read(Some("some"), None).is_err());
     }
 }

@@ -79,6 +79,14 @@ impl From<AskFault> for ApiFault {
                 message,
                 "nothing was changed; see `store` in GET /api/v1/status",
             ),
+            AskFault::NotRecorded { .. } => Self::missing(
+                "not_recorded",
+                message,
+                "GET /api/v1/blackbox/range tells how far back one can look",
+            ),
+            AskFault::TooMuch(_) => {
+                Self::bad("too_much", message, "a step of 10 s and one pool reach far")
+            }
             AskFault::Gone => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "control_plane_silent",

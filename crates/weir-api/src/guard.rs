@@ -2,27 +2,38 @@
 //!
 //! On a loopback address there is no token, so the danger is a browser on the same machine that
 //! shows somebody else's page. Such a page can send a form (hence the content type) and can make
-//! its own name resolve to 127.0.0.1 (hence the Host check); it can't forge Origin.
+//! its own name resolve to 127.0.0.1 (hence the Host check); it can't forge Origin, nor
+//! Sec-Fetch-Site.
+//!
+//! With a token, a browser signs in once and carries a cookie ([`crate::session`]); the dashboard's
+//! own files need neither, for they hold nothing but what everybody can download.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use weir_model::Secret;
+use weir_model::{Instant, Secret};
 
+use crate::dist;
 use crate::fault::ApiFault;
+use crate::server::Api;
+use crate::session::Sessions;
 
 /// What is demanded of every request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
     /// Demanded of everybody but the probes, where set.
     pub(crate) token: Option<Secret>,
+    /// Reading needs no token; acting always does.
+    pub(crate) read_open: bool,
+    /// Browsers that signed in.
+    pub(crate) sessions: Sessions,
     /// True where only names of this machine may stand in Host.
     pub(crate) local_only: bool,
 }
 
 /// Compares in a time that depends on the length of what was offered alone.
-fn equal(offered: &[u8], wanted: &[u8]) -> bool {
+pub(crate) fn equal(offered: &[u8], wanted: &[u8]) -> bool {
     let mut different = u8::from(offered.len() != wanted.len());
     for (index, byte) in offered.iter().enumerate() {
         let wanted = wanted.get(index % wanted.len().max(1)).copied();
@@ -54,13 +65,44 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// Anybody may ask for these: probes of kubelets and balancers, which carry no secrets and learn
+/// nothing but yes or no; the dashboard's files; and how to sign in.
+fn is_public(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/api/v1/session") || dist::serves(path)
+}
+
+/// The secret after `Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    text(headers, header::AUTHORIZATION)
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, offered)| offered.trim())
+}
+
 impl Guard {
+    /// A token is configured.
+    pub(crate) fn needs_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Whether this is the token.
+    pub(crate) fn is_token(&self, offered: &str) -> bool {
+        let token = self.token.as_ref();
+        token.is_some_and(|Secret(token)| equal(offered.as_bytes(), token.as_bytes()))
+    }
+
+    /// Whether the request carries the token.
+    pub(crate) fn has_bearer(&self, headers: &HeaderMap) -> bool {
+        bearer(headers).is_some_and(|offered| self.is_token(offered))
+    }
+
     /// `Err`: why this request isn't served.
     pub(crate) fn admit(
         &self,
         method: &Method,
         path: &str,
         headers: &HeaderMap,
+        now: Instant,
     ) -> Result<(), ApiFault> {
         let host = text(headers, header::HOST);
         if self.local_only && host.is_some_and(|host| !is_local(host)) {
@@ -71,27 +113,24 @@ impl Guard {
                 "ask for http://127.0.0.1:<port>/, or bind another address and set a token",
             ));
         }
-        // Probes come from kubelets and balancers that carry no secrets, and learn nothing but
-        // yes or no.
-        let probe = matches!(path, "/livez" | "/readyz");
-        if let Some(Secret(token)) = self.token.as_ref().filter(|_| !probe) {
-            let offered = text(headers, header::AUTHORIZATION)
-                .and_then(|value| value.split_once(' '))
-                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-                .map(|(_, offered)| offered.trim());
-            if !offered.is_some_and(|offered| equal(offered.as_bytes(), token.as_bytes())) {
-                return Err(ApiFault::new(
-                    StatusCode::UNAUTHORIZED,
-                    "unauthorized",
-                    match offered {
-                        Some(_) => "the bearer token is wrong",
-                        None => "a bearer token is needed",
-                    },
-                    "send `Authorization: Bearer <token>`; the token is `api_token` in weir.toml",
-                ));
-            }
+        let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let open = is_public(path) || (reads && self.read_open);
+        if self.needs_token()
+            && !open
+            && !self.has_bearer(headers)
+            && self.sessions.ends(headers, now).is_none()
+        {
+            return Err(ApiFault::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                match bearer(headers) {
+                    Some(_) => "the bearer token is wrong",
+                    None => "a bearer token is needed",
+                },
+                "send `Authorization: Bearer <token>`; the token is `api_token` in weir.toml",
+            ));
         }
-        if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        if reads {
             return Ok(());
         }
         let is_json = text(headers, header::CONTENT_TYPE).is_some_and(|value| {
@@ -106,16 +145,22 @@ impl Guard {
                 "send `Content-Type: application/json`",
             ));
         }
-        if let Some(origin) = text(headers, header::ORIGIN) {
-            let from = origin.split_once("://").map_or(origin, |(_, rest)| rest);
-            if Some(from) != host {
-                return Err(ApiFault::new(
-                    StatusCode::FORBIDDEN,
-                    "foreign_origin",
-                    "a page of another site may not change anything here",
-                    "ask from a program, or from a page of this port",
-                ));
+        let foreign = match text(headers, header::ORIGIN) {
+            Some(origin) => {
+                let from = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+                Some(from) != host
             }
+            None => false,
+        };
+        // `none`: a person typed it. Programs send neither.
+        let from = text(headers, HeaderName::from_static("sec-fetch-site"));
+        if foreign || from.is_some_and(|from| !matches!(from, "same-origin" | "none")) {
+            return Err(ApiFault::new(
+                StatusCode::FORBIDDEN,
+                "foreign_origin",
+                "a page of another site may not change anything here",
+                "ask from a program, or from a page of this port",
+            ));
         }
         Ok(())
     }
@@ -123,11 +168,13 @@ impl Guard {
 
 /// The middleware.
 pub(crate) async fn admit(
-    State(guard): State<Guard>,
+    State(api): State<Api>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiFault> {
-    guard.admit(request.method(), request.uri().path(), request.headers())?;
+    let now = api.handle.now().at;
+    let (method, path) = (request.method(), request.uri().path());
+    api.guard().admit(method, path, request.headers(), now)?;
     Ok(next.run(request).await)
 }
 
@@ -148,7 +195,7 @@ mod tests {
     }
 
     fn code(guard: &Guard, method: Method, path: &str, pairs: &[(&'static str, &str)]) -> String {
-        match guard.admit(&method, path, &headers(pairs)) {
+        match guard.admit(&method, path, &headers(pairs), Instant::ZERO) {
             Ok(()) => "ok".to_owned(),
             Err(fault) => fault.code.to_owned(),
         }
@@ -158,7 +205,7 @@ mod tests {
     fn only_the_right_token_opens_and_probes_need_none() {
         let guard = Guard {
             token: Some(Secret("s3cret".into())),
-            local_only: false,
+            ..Guard::default()
         };
         let get =
             |pairs: &[(&'static str, &str)]| code(&guard, Method::GET, "/api/v1/pools", pairs);
@@ -175,8 +222,8 @@ mod tests {
     #[test]
     fn a_name_that_was_made_to_point_here_is_refused() {
         let guard = Guard {
-            token: None,
             local_only: true,
+            ..Guard::default()
         };
         let get = |host| code(&guard, Method::GET, "/", &[("host", host)]);
         for mine in ["localhost:6433", "127.0.0.1", "[::1]:6433", "LOCALHOST"] {
@@ -195,8 +242,8 @@ mod tests {
     #[test]
     fn a_form_of_a_foreign_page_changes_nothing() {
         let guard = Guard {
-            token: None,
             local_only: true,
+            ..Guard::default()
         };
         let post =
             |pairs: &[(&'static str, &str)]| code(&guard, Method::POST, "/api/v1/orders", pairs);
@@ -215,5 +262,37 @@ mod tests {
             post(&[host, json, ("origin", "http://127.0.0.1:6433")]),
             "ok"
         );
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_known_by_what_browsers_say_of_it() {
+        let guard = Guard::default();
+        let post = |site: &str| {
+            let pairs = [
+                ("content-type", "application/json"),
+                ("sec-fetch-site", site),
+            ];
+            code(&guard, Method::POST, "/api/v1/orders", &pairs)
+        };
+        assert_eq!(post("same-origin"), "ok");
+        assert_eq!(post("none"), "ok");
+        for foreign in ["cross-site", "same-site", "nonsense"] {
+            assert_eq!(post(foreign), "foreign_origin", "{foreign}");
+        }
+    }
+
+    #[test]
+    fn where_reading_is_open_acting_still_needs_the_token() {
+        let guard = Guard {
+            token: Some(Secret("s3cret".into())),
+            read_open: true,
+            ..Guard::default()
+        };
+        assert_eq!(code(&guard, Method::GET, "/api/v1/pools", &[]), "ok");
+        let json = ("content-type", "application/json");
+        let post =
+            |pairs: &[(&'static str, &str)]| code(&guard, Method::POST, "/api/v1/orders", pairs);
+        assert_eq!(post(&[json]), "unauthorized");
+        assert_eq!(post(&[json, ("authorization", "Bearer s3cret")]), "ok");
     }
 }

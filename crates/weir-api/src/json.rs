@@ -1,13 +1,18 @@
 //! How values become JSON: one place for the conventions of CONTRACT.md.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use weir_control::handle::{PoolView, Published};
+use weir_control::handle::{OperatorOrder, PoolView, Published, Sensor};
 use weir_control::incident::Incident;
 use weir_control::incident::entry::{By, Entry};
+use weir_control::record::stretch::Stretch;
 use weir_control::regulate::{Decision, SizeAction};
-use weir_model::{ClockMap, Histogram, HoldTime, PoolSample, Wall};
+use weir_model::{ClientCounts, ClockMap, Histogram, HoldTime, PoolSample, ServerCounts, Wall};
+
+use crate::process::Process;
+use crate::see::configuration::started;
 
 /// RFC 3339 in UTC with milliseconds.
 pub(crate) fn time(at: Wall) -> String {
@@ -28,7 +33,7 @@ pub(crate) fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
 
-fn quantiles(of: &Histogram) -> Value {
+pub(crate) fn quantiles(of: &Histogram) -> Value {
     json!({
         "p50": seconds(of.quantile(0.5)),
         "p90": seconds(of.quantile(0.9)),
@@ -56,8 +61,79 @@ fn hold(times: &Histogram, held: &HoldTime) -> Value {
     })
 }
 
+/// A ratio or a rate with what a person can tell apart; a message of 200 pools is full of them.
+pub(crate) fn rounded(x: f64) -> f64 {
+    match x.abs() {
+        // Shares and seconds.
+        small if small < 1.0 => (x * 1e6).round() / 1e6,
+        _ => (x * 1e3).round() / 1e3,
+    }
+}
+
+/// The largest size; null where no bound is known.
+pub(crate) fn size_max(pool: &PoolView) -> Option<u32> {
+    (pool.size_max != u32::MAX).then_some(pool.size_max)
+}
+
+pub(crate) fn client_counts(clients: &ClientCounts) -> Value {
+    json!({
+        "active": clients.active,
+        "waiting": clients.waiting,
+        "idle": clients.idle,
+        "idle_in_transaction": clients.idle_in_transaction,
+    })
+}
+
+pub(crate) fn server_counts(servers: &ServerCounts) -> Value {
+    json!({
+        "active": servers.active,
+        "idle": servers.idle,
+        "login": servers.login,
+        "tested": servers.tested,
+        "used": servers.used,
+    })
+}
+
+/// An order as `POST /api/v1/orders` takes it, but for `by`.
+pub(crate) fn order(order: &OperatorOrder) -> Value {
+    match order {
+        OperatorOrder::Resize { pool, size } => {
+            json!({ "order": "resize", "pool": pool.to_string(), "size": size })
+        }
+        OperatorOrder::Pause { database } => json!({ "order": "pause", "database": database }),
+        OperatorOrder::Resume { database } => json!({ "order": "resume", "database": database }),
+        OperatorOrder::Cancel { server } => json!({ "order": "cancel", "server": server.0 }),
+        OperatorOrder::CloseClient { client, reason } => {
+            json!({ "order": "close_client", "client": client.0, "reason": reason })
+        }
+        OperatorOrder::Approve { pool } => {
+            json!({ "order": "approve", "pool": pool.to_string() })
+        }
+        OperatorOrder::Regulator { mode } => json!({ "order": "regulator", "mode": mode }),
+    }
+}
+
+fn recommendation(decision: &Decision) -> Value {
+    let pool = decision.key.clone();
+    let undo = OperatorOrder::Resize {
+        pool: pool.clone(),
+        size: decision.from,
+    };
+    json!({
+        "says": decision.says(),
+        "decision": decision.id(),
+        "order": order(&OperatorOrder::Approve { pool }),
+        "undo": order(&undo),
+        "expected": decision.expected,
+        "because": decision.because,
+    })
+}
+
 /// One pool, as `GET /api/v1/pools` lists it.
-pub(crate) fn pool(pool: &PoolView) -> Value {
+pub(crate) fn pool(pool: &PoolView, published: &Published) -> Value {
+    let pins: BTreeMap<_, _> = pool.pins.iter().map(|(pin, n)| (pin.name(), *n)).collect();
+    // What was counted since the start isn't known of a past instant.
+    let total = |count: u64| published.as_of.is_none().then_some(count);
     json!({
         "schema": "weir.pool/1",
         "database": &*pool.key.database,
@@ -65,46 +141,72 @@ pub(crate) fn pool(pool: &PoolView) -> Value {
         "mode": pool.mode,
         "size": pool.size,
         "size_min": pool.size_min,
-        "size_max": pool.size_max,
+        "size_max": size_max(pool),
         "size_because": pool.size_because,
-        "clients": {
-            "active": pool.clients.active,
-            "waiting": pool.clients.waiting,
-            "idle": pool.clients.idle,
-            "idle_in_transaction": pool.clients.idle_in_transaction,
-        },
-        "servers": {
-            "active": pool.servers.active,
-            "idle": pool.servers.idle,
-            "login": pool.servers.login,
-            "tested": pool.servers.tested,
-            "used": pool.servers.used,
-        },
+        "clients": client_counts(&pool.clients),
+        "servers": server_counts(&pool.servers),
         "oldest_wait_s": seconds(pool.oldest_wait),
         "wait_s": quantiles(&pool.wait),
-        "abandoned_total": pool.totals.abandoned,
+        "abandoned_total": total(pool.totals.abandoned),
         "hold_s": hold(&pool.hold, &pool.held),
         "transactions_per_s": pool.transactions_per_s,
         "level": pool.level,
         // Beyond the contract's list, which may grow.
+        "at": time(published.wall()),
+        "resolution_s": seconds(published.resolution),
         "arrivals_per_s": pool.arrivals_per_s,
-        "transactions_total": pool.totals.completions,
-        "failures_total": pool.totals.failures,
-        "pinned": pool.pins.iter().map(|(pin, n)| (pin.name(), *n))
-            .collect::<std::collections::BTreeMap<_, _>>(),
+        "failures_per_s": pool.failures_per_s,
+        "abandoned_per_s": pool.abandoned_per_s,
+        "transactions_total": total(pool.totals.completions),
+        "failures_total": total(pool.totals.failures),
+        "pinned": pins,
+        "pins": pins,
         "paused": pool.paused,
         "objective": pool.objective,
         "incident": pool.incident.map(|id| id.to_string()),
+        "why_not_more": (!pool.why_not_more.is_empty()).then_some(&pool.why_not_more),
+        "recommendation": pool.recommendation.as_deref().map(recommendation),
     })
 }
 
 /// All pools, as of `at`.
 pub(crate) fn pools(published: &Published) -> Value {
-    published.pools.iter().map(pool).collect()
+    let pools = published.pools.iter();
+    pools.map(|one| pool(one, published)).collect()
+}
+
+fn sensor(sensor: &Sensor, published: &Published) -> Value {
+    json!({
+        "server": sensor.server,
+        "ok": sensor.ok,
+        "says": sensor.says,
+        "looked_at": sensor.looked_at.map(|at| time(published.clock.wall(at))),
+        "age_s": sensor.looked_at.map(|at| seconds(published.at.since(at))),
+        "took_s": sensor.took.map(seconds),
+        "looks_total": sensor.looks,
+        "late_total": sensor.late,
+        "failed_total": sensor.failed,
+        "sees_all": sensor.sees_all,
+    })
+}
+
+fn process(process: &Process) -> Value {
+    json!({
+        "cpu_s": process.cpu_s,
+        "resident_bytes": process.resident_bytes as u64,
+        "virtual_bytes": process.virtual_bytes as u64,
+        "open_fds": process.open_fds as u64,
+        "max_fds": process.max_fds as u64,
+    })
 }
 
 /// `GET /api/v1/status`.
-pub(crate) fn status(published: &Published) -> Value {
+pub(crate) fn status(
+    published: &Published,
+    own: Option<&Process>,
+    listeners: (usize, usize),
+    events_kept: usize,
+) -> Value {
     let status = &published.status;
     let now = published.clock.wall(published.at);
     let overdue: Vec<Value> = published
@@ -149,6 +251,11 @@ pub(crate) fn status(published: &Published) -> Value {
         "buffered_bytes": published.worker.buffered_bytes,
         "loop_lag_max_s": seconds(published.worker.loop_lag_max),
         "events_lost_total": published.worker.events_lost_total,
+        "started_at": time(started(published)),
+        "sensors": published.sensors.iter().map(|one| sensor(one, published)).collect::<Value>(),
+        "listeners": { "now": listeners.0, "max": listeners.1 },
+        "events_kept": events_kept,
+        "process": own.map(process),
     })
 }
 
@@ -159,19 +266,9 @@ pub(crate) fn sample(at: Wall, sample: &PoolSample) -> Value {
         "database": &*sample.key.database,
         "user": &*sample.key.user,
         "size": sample.size,
-        "clients": {
-            "active": sample.clients.active,
-            "waiting": sample.clients.waiting,
-            "idle": sample.clients.idle,
-            "idle_in_transaction": sample.clients.idle_in_transaction,
-        },
-        "servers": {
-            "active": sample.servers.active,
-            "idle": sample.servers.idle,
-            "login": sample.servers.login,
-            "tested": sample.servers.tested,
-            "used": sample.servers.used,
-        },
+        "interval_s": 0.1,
+        "clients": client_counts(&sample.clients),
+        "servers": server_counts(&sample.servers),
         "oldest_wait_s": seconds(sample.oldest_wait),
         "arrivals": sample.arrivals,
         "completions": sample.completions,
@@ -182,6 +279,32 @@ pub(crate) fn sample(at: Wall, sample: &PoolSample) -> Value {
         "executing_s": seconds(sample.held.executing),
         "thinking_s": seconds(sample.held.thinking),
         "network_s": seconds(sample.held.network),
+    })
+}
+
+/// A pool over a stretch, in the shape of a sample.
+pub(crate) fn stretch(stretch: &Stretch) -> Value {
+    json!({
+        "at": time(stretch.at),
+        "interval_s": seconds(stretch.length),
+        "database": &*stretch.key.database,
+        "user": &*stretch.key.user,
+        "size": stretch.size,
+        "clients": client_counts(&stretch.clients),
+        "servers": server_counts(&stretch.servers),
+        "oldest_wait_s": seconds(stretch.oldest_wait),
+        "arrivals": stretch.arrivals,
+        "completions": stretch.completions,
+        "failures": stretch.failures,
+        "abandoned": stretch.abandoned,
+        "wait_s": quantiles(&stretch.wait),
+        "hold_s": {
+            "p50": seconds(stretch.hold.quantile(0.5)),
+            "p99": seconds(stretch.hold.quantile(0.99)),
+        },
+        "executing_s": seconds(stretch.held.executing),
+        "thinking_s": seconds(stretch.held.thinking),
+        "network_s": seconds(stretch.held.network),
     })
 }
 

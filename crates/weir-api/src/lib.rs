@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`server`] | who may ask what over HTTP, and how much of it at once? |
 //! | [`read`] | what stands in each document that can be fetched? |
+//! | [`see`] | what does the dashboard show: overview, clients, waits, queries, the past? |
 //! | [`act`] | what may a person or a program ask for? |
 //! | [`journal`] | an incident's journal as a document, out and in |
 //! | [`metrics`] | the same numbers as OpenMetrics |
@@ -36,15 +37,20 @@ pub mod journal;
 pub mod metrics;
 pub mod page;
 pub mod read;
+pub mod see;
 pub mod server;
 pub mod silences;
 
+mod dist;
 mod fault;
 mod guard;
 mod json;
 mod lifecycle;
 mod listen;
 mod process;
+mod session;
+#[cfg(test)]
+mod testing;
 
 pub use fault::ApiFault;
 pub use server::{Api, ApiSettings, ServeFault};

@@ -1,5 +1,5 @@
-//! The same for a person with a browser: one page, made on the server, that needs no script. The
-//! dashboard will stand beside it and know only `openapi.json`.
+//! The same for a person with a browser: one page, made on the server, that needs no script. It
+//! stands in for the dashboard in a binary that was built without it.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use weir_control::incident::Incident;
 use weir_model::HumanDuration;
 
 use crate::json;
+use crate::see::brief;
 
 /// How many incidents the page lists.
 const INCIDENTS_SHOWN: usize = 50;
@@ -27,17 +28,6 @@ pub(crate) fn escaped(text: &str) -> String {
         }
     }
     out
-}
-
-/// Three digits are what a person compares.
-fn brief(duration: Duration) -> String {
-    let us = duration.as_secs_f64() * 1e6;
-    match us {
-        0.0 => "0".to_owned(),
-        us if us < 1e3 => format!("{us:.0} µs"),
-        us if us < 1e6 => format!("{:.1} ms", us / 1e3),
-        us => format!("{:.1} s", us / 1e6),
-    }
 }
 
 /// The page at `/`.
@@ -61,6 +51,12 @@ pub fn index(published: &Published) -> String {
             out,
             "<p class=\"bad\" role=\"alert\">{}</p>",
             escaped(&says)
+        );
+    }
+    if !crate::dist::is_built() {
+        out.push_str(
+            "<p>This binary was built without the dashboard: <code>make build</code> with Node 20 or \
+             newer puts it in. This page shows the same in short.</p>\n",
         );
     }
     out.push_str("</header>\n<main>\n");

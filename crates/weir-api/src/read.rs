@@ -17,10 +17,14 @@ use weir_control::incident::{Incident, Status, clocks};
 use weir_control::report::{self, Form};
 use weir_model::{HumanDuration, PoolKey, Wall};
 
+use crate::dist;
+use crate::events::Wanted;
 use crate::fault::ApiFault;
 use crate::journal::document;
 use crate::metrics::{self, Format};
 use crate::process::Process;
+use crate::see::blackbox::spans;
+use crate::see::past::{self, AtQuery};
 use crate::server::Api;
 use crate::{json, page};
 
@@ -30,15 +34,17 @@ const LIST_MAX: usize = 500;
 const SAMPLES_BACK: Duration = Duration::from_secs(60);
 /// Clocks without `since`: this far back.
 const CLOCKS_BACK: Duration = Duration::from_secs(90 * 86_400);
+/// Finer steps than the data plane's there are none.
+const SAMPLED: Duration = Duration::from_millis(100);
 /// Coarser steps than this make no sense in fifteen minutes of memory.
 const STEP_MAX_S: f64 = 3600.0;
 
 /// Headers of a document that may carry its own style and nothing else.
 const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-type Asked<T> = Result<Query<T>, QueryRejection>;
+pub(crate) type Asked<T> = Result<Query<T>, QueryRejection>;
 
-fn query<T>(asked: Asked<T>, keys: &str) -> Result<T, ApiFault> {
+pub(crate) fn query<T>(asked: Asked<T>, keys: &str) -> Result<T, ApiFault> {
     match asked {
         Ok(Query(query)) => Ok(query),
         Err(rejection) => Err(ApiFault::bad(
@@ -90,12 +96,24 @@ pub(crate) async fn metrics(State(api): State<Api>, headers: HeaderMap) -> Respo
 
 /// `GET /api/v1/status`.
 pub(crate) async fn status(State(api): State<Api>) -> Json<Value> {
-    Json(json::status(&api.handle.now()))
+    let most = api.listeners_max;
+    let now = most - api.listeners.available_permits().min(most);
+    let own = Process::read();
+    Json(json::status(
+        &api.handle.now(),
+        own.as_ref(),
+        (now, most),
+        api.events.kept(),
+    ))
 }
 
 /// `GET /api/v1/pools`.
-pub(crate) async fn pools(State(api): State<Api>) -> Json<Value> {
-    Json(json::pools(&api.handle.now()))
+pub(crate) async fn pools(
+    State(api): State<Api>,
+    asked: Asked<AtQuery>,
+) -> Result<Json<Value>, ApiFault> {
+    let at = query(asked, "at")?.wall()?;
+    Ok(Json(json::pools(&*past::published(&api, at).await?)))
 }
 
 /// Finds a pool by `database/user`, by the database alone where it has one pool, or by number.
@@ -148,39 +166,52 @@ pub(crate) struct SamplesQuery {
     to: Option<String>,
     pool: Option<String>,
     step: Option<f64>,
+    sum: Option<bool>,
 }
 
-fn instant(name: &str, text: Option<&str>, or: Wall) -> Result<Wall, ApiFault> {
-    match text {
-        None => Ok(or),
-        Some(text) => json::read_time(text).ok_or_else(|| {
-            ApiFault::bad(
-                "bad_time",
-                format!("`{name}={text}` is no time"),
-                "write RFC 3339 in UTC: 2026-11-23T14:05:00Z",
-            )
-        }),
+/// A time that may be left out.
+pub(crate) fn moment(name: &str, text: Option<&str>) -> Result<Option<Wall>, ApiFault> {
+    let Some(text) = text else { return Ok(None) };
+    match json::read_time(text) {
+        Some(at) => Ok(Some(at)),
+        None => Err(ApiFault::bad(
+            "bad_time",
+            format!("`{name}={text}` is no time"),
+            "write RFC 3339 in UTC: 2026-11-23T14:05:00Z",
+        )),
+    }
+}
+
+/// A time, or this one.
+pub(crate) fn instant(name: &str, text: Option<&str>, or: Wall) -> Result<Wall, ApiFault> {
+    Ok(moment(name, text)?.unwrap_or(or))
+}
+
+/// Refuses a stretch that ends before it begins.
+pub(crate) fn in_order(from: Wall, to: Wall) -> Result<(), ApiFault> {
+    match from > to {
+        false => Ok(()),
+        true => Err(ApiFault::bad(
+            "bad_time",
+            "`from` lies behind `to`",
+            "exchange them",
+        )),
     }
 }
 
 /// `GET /api/v1/samples`: the recorder's series. With `step` (seconds), the last sample of each
-/// step and pool.
+/// step and pool; with `sum` as well, everything of each step. Steps of a second and more reach
+/// beyond memory, into the stored minutes, and are sums then.
 pub(crate) async fn samples(
     State(api): State<Api>,
     asked: Asked<SamplesQuery>,
 ) -> Result<Json<Value>, ApiFault> {
-    let asked = query(asked, "from, to, pool, step")?;
+    let asked = query(asked, "from, to, pool, step, sum")?;
     let published = api.handle.now();
     let now = published.clock.wall(published.at);
     let to = instant("to", asked.to.as_deref(), now)?;
     let from = instant("from", asked.from.as_deref(), to.before(SAMPLES_BACK))?;
-    if from > to {
-        return Err(ApiFault::bad(
-            "bad_time",
-            "`from` lies behind `to`",
-            "exchange them",
-        ));
-    }
+    in_order(from, to)?;
     let step = match asked.step {
         None => Duration::ZERO,
         Some(step) if step > 0.0 && step <= STEP_MAX_S => Duration::from_secs_f64(step),
@@ -196,6 +227,32 @@ pub(crate) async fn samples(
         Some(name) => Some(find_pool(&published, name)?),
         None => None,
     };
+    let Answer::Reach(reach) = api.handle.ask(Ask::Reach).await? else {
+        return Err(wrong_answer());
+    };
+    let spans = spans(&reach);
+    let before_memory = reach.samples_from.is_none_or(|held| from < held);
+    if asked.sum.unwrap_or(false) || (before_memory && asked.step.is_some_and(|s| s >= 1.0)) {
+        let step = step.max(SAMPLED);
+        let ask = Ask::Series {
+            pool,
+            from,
+            to,
+            step,
+        };
+        let Answer::Series(series) = api.handle.ask(ask).await? else {
+            return Err(wrong_answer());
+        };
+        return Ok(Json(json!({
+            "schema": "weir.samples/1",
+            "from": json::time(from),
+            "to": json::time(to),
+            "step_s": json::seconds(step),
+            "complete": true,
+            "spans": spans,
+            "samples": series.iter().map(json::stretch).collect::<Value>(),
+        })));
+    }
     let ask = Ask::Samples { pool, from, to };
     let Answer::Samples(samples) = api.handle.ask(ask).await? else {
         return Err(wrong_answer());
@@ -212,6 +269,7 @@ pub(crate) async fn samples(
         "to": json::time(to),
         "step_s": json::seconds(step),
         "complete": complete,
+        "spans": spans,
         "samples": listed,
     })))
 }
@@ -566,11 +624,28 @@ pub(crate) async fn chart(
     Ok(response)
 }
 
+/// Keys of `GET /api/v1/events`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventsQuery {
+    pools: Option<String>,
+    pool: Option<String>,
+}
+
 /// `GET /api/v1/events`.
 pub(crate) async fn events(
     State(api): State<Api>,
+    asked: Asked<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiFault> {
+    let asked = query(asked, "pools, pool")?;
+    let pool = match asked.pool.as_deref() {
+        // One that isn't open yet is heard of once it is, if its whole name is given.
+        Some(name) if name.contains('/') => Some(name.to_owned()),
+        Some(name) => Some(find_pool(&api.handle.now(), name)?.to_string()),
+        None => None,
+    };
+    let wanted = Wanted::read(asked.pools.as_deref(), pool)?;
     let Ok(permit) = api.listeners.clone().try_acquire_owned() else {
         return Err(ApiFault::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -583,7 +658,7 @@ pub(crate) async fn events(
         // What isn't text is no id of ours either.
         id.to_str().unwrap_or_default()
     });
-    Ok(api.events.listen(last_id, permit).into_response())
+    Ok(api.events.listen(last_id, wanted, permit).into_response())
 }
 
 /// `GET /openapi.json`.
@@ -595,8 +670,11 @@ pub(crate) async fn openapi() -> Response {
         .into_response()
 }
 
-/// `GET /`.
-pub(crate) async fn index(State(api): State<Api>) -> Response {
+/// `GET /`: the dashboard, or the page without scripts where it wasn't built.
+pub(crate) async fn index(State(api): State<Api>, headers: HeaderMap) -> Response {
+    if let Some(dashboard) = dist::answer("/", &headers) {
+        return dashboard;
+    }
     let html = page::index(&api.handle.now());
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
 }

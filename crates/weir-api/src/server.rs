@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
@@ -17,12 +17,16 @@ use weir_control::handle::ControlHandle;
 use weir_model::{Secret, Wall};
 
 use crate::deliveries::Switchboard;
+use crate::dist;
 use crate::events::EventLog;
 use crate::fault::ApiFault;
 use crate::guard::{self, Guard};
 use crate::ingest::{self, Ingest};
 use crate::lifecycle::{self, wishes};
-use crate::{act, journal, listen, read, silences};
+use crate::see::clients::Snapshots;
+use crate::see::configuration::Configuration;
+use crate::session::{self, Sessions};
+use crate::{act, journal, listen, read, see, silences};
 
 /// Bodies above this are refused with 413.
 const BODY_MAX: usize = 64 * 1024;
@@ -39,6 +43,8 @@ pub struct ApiSettings {
     pub listen: SocketAddr,
     /// Demanded from everybody where set. Needed unless `listen` is a loopback address.
     pub token: Option<Secret>,
+    /// Reading needs no token even where one is set.
+    pub read_open: bool,
     /// Connections at once; further ones wait in the kernel's queue.
     pub connections_max: usize,
     /// Listeners to `/api/v1/events` at once; further ones get 503.
@@ -47,6 +53,8 @@ pub struct ApiSettings {
     pub board: Option<Arc<Switchboard>>,
     /// Which outside alerts are incidents by themselves.
     pub ingest: Ingest,
+    /// What was configured, for people.
+    pub configuration: Arc<Configuration>,
 }
 
 impl ApiSettings {
@@ -55,10 +63,12 @@ impl ApiSettings {
         Self {
             listen,
             token: None,
+            read_open: false,
             connections_max: 256,
             listeners_max: 64,
             board: None,
             ingest: Ingest::default(),
+            configuration: Arc::default(),
         }
     }
 }
@@ -87,12 +97,15 @@ pub struct Api {
     pub(crate) handle: ControlHandle,
     pub(crate) events: EventLog,
     pub(crate) listeners: Arc<Semaphore>,
+    pub(crate) listeners_max: usize,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) configuration: Arc<Configuration>,
     /// Whole incidents and reports are made aside, by so many at once: with a long history they
     /// take a while, and the control plane runs on the same few threads.
     pub(crate) heavy: Arc<Semaphore>,
     pub(crate) board: Option<Arc<Switchboard>>,
     pub(crate) ingest: Arc<Ingest>,
-    guard: Guard,
+    guard: Arc<Guard>,
 }
 
 impl Api {
@@ -104,19 +117,28 @@ impl Api {
             handle,
             events: EventLog::new(started.unsigned_abs()),
             listeners: Arc::new(Semaphore::new(settings.listeners_max)),
+            listeners_max: settings.listeners_max,
+            snapshots: Snapshots::default(),
+            configuration: Arc::clone(&settings.configuration),
             heavy: Arc::new(Semaphore::new(HEAVY_MAX)),
             board: settings.board.clone(),
             ingest: Arc::new(settings.ingest.clone()),
-            guard: Guard {
+            guard: Arc::new(Guard {
                 token: settings.token.clone(),
+                read_open: settings.read_open,
+                sessions: Sessions::default(),
                 local_only: settings.listen.ip().is_loopback(),
-            },
+            }),
         }
     }
 
     /// What `/api/v1/events` reads. [`EventLog::follow`] must run for it to hear anything.
     pub fn events(&self) -> &EventLog {
         &self.events
+    }
+
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Civil time, as of what was published last.
@@ -136,14 +158,11 @@ impl Api {
             router = router.route(path, methods);
         }
         router
-            .fallback(no_such_path)
+            .fallback(elsewhere)
             .method_not_allowed_fallback(no_such_method)
             .layer(DefaultBodyLimit::max(BODY_MAX))
             .layer(middleware::from_fn(in_time))
-            .layer(middleware::from_fn_with_state(
-                self.guard.clone(),
-                guard::admit,
-            ))
+            .layer(middleware::from_fn_with_state(self.clone(), guard::admit))
             .layer(middleware::from_fn(plain_headers))
             .with_state(self.clone())
     }
@@ -164,6 +183,16 @@ fn routes() -> Routes {
         read("/openapi.json", get(read::openapi)),
         read("/api/v1/status", get(read::status)),
         read("/api/v1/pools", get(read::pools)),
+        read("/api/v1/overview", get(see::overview::overview)),
+        read("/api/v1/clients", get(see::clients::clients)),
+        read("/api/v1/servers", get(see::clients::servers)),
+        read("/api/v1/waits", get(see::waits::waits)),
+        read("/api/v1/queries", get(see::queries::queries)),
+        read(
+            "/api/v1/configuration",
+            get(see::configuration::configuration),
+        ),
+        read("/api/v1/blackbox/range", get(see::blackbox::range)),
         read("/api/v1/samples", get(read::samples)),
         read("/api/v1/decisions", get(read::decisions)),
         (
@@ -232,6 +261,14 @@ fn routes() -> Routes {
         ),
         write("/api/v1/notify/test", post(silences::test)),
         read("/api/v1/events", get(read::events)),
+        (
+            "/api/v1/session",
+            vec![
+                (Method::GET, get(session::show)),
+                (Method::POST, post(session::begin)),
+                (Method::DELETE, delete(session::end)),
+            ],
+        ),
     ]
 }
 
@@ -243,7 +280,16 @@ pub fn served() -> Vec<(Method, &'static str)> {
         .collect()
 }
 
-async fn no_such_path(uri: Uri) -> ApiFault {
+/// Everything else: a file of the dashboard, or nothing.
+async fn elsewhere(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let asked = matches!(method, Method::GET | Method::HEAD);
+    match dist::answer(uri.path(), &headers).filter(|_| asked) {
+        Some(file) => file,
+        None => no_such_path(&uri).into_response(),
+    }
+}
+
+fn no_such_path(uri: &Uri) -> ApiFault {
     let path: String = uri.path().chars().take(200).collect();
     ApiFault::missing(
         "no_such_path",

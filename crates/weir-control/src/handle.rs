@@ -13,8 +13,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use weir_model::{
-    ClientCounts, ClientId, ClockMap, Fingerprint, Histogram, Instant, Level, Pin, PoolId, PoolKey, PoolSample,
-    ServerCounts, ServerId, Snapshot, Wall, WorkerSample,
+    ClientCounts, ClientId, ClockMap, Fingerprint, Histogram, Instant, Level, Pin, PoolId, PoolKey,
+    PoolSample, ServerCounts, ServerId, Snapshot, Wall, WorkerSample,
 };
 
 use crate::incident::Incident;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use weir_control::incident::entry::{By, Entry, IncidentId, Said};
 use weir_control::record::store::{
-    MINUTES_KEEP,
-    Store, StoreError, StoreHealth, StoreSettings, StoredDecision, read_journal, verify,
+    MINUTES_KEEP, Store, StoreError, StoreHealth, StoreSettings, StoredDecision, read_journal,
+    verify,
 };
 use weir_model::{Evidence, Wall};
 

@@ -61,6 +61,13 @@ pub async fn answer(handle: &ControlHandle, sql: &str, user: &str) -> Vec<u8> {
             Answer::Done(_)
             | Answer::Declared(..)
             | Answer::Samples(_)
+            | Answer::Published(_)
+            | Answer::Series(_)
+            | Answer::Waits(_)
+            | Answer::Statements(_)
+            | Answer::Texts(_)
+            | Answer::Reach(_)
+            | Answer::Foreseen(_)
             | Answer::Document(_)
             | Answer::Journal(_)
             | Answer::Imported(_),
@@ -144,7 +151,9 @@ pub fn ordered(sql: &str, outcome: Result<(), AskFault>) -> Vec<u8> {
         Err(fault) => {
             let hint = match &fault {
                 AskFault::NoSuch { .. } => "SHOW DATABASES lists them",
-                AskFault::NotNow(_) => "SHOW POOLS tells the present state",
+                AskFault::NotNow(_) | AskFault::NotRecorded { .. } | AskFault::TooMuch(_) => {
+                    "SHOW POOLS tells the present state"
+                }
                 AskFault::NotStored(_) => {
                     "nothing was changed; SHOW STATE tells how the store does"
                 }
@@ -158,7 +167,8 @@ pub fn ordered(sql: &str, outcome: Result<(), AskFault>) -> Vec<u8> {
 fn sqlstate(fault: &AskFault) -> &'static str {
     match fault {
         AskFault::NoSuch { .. } => "3D000",
-        AskFault::NotNow(_) => "55000",
+        AskFault::NotNow(_) | AskFault::NotRecorded { .. } => "55000",
+        AskFault::TooMuch(_) => "54000",
         AskFault::NotStored(_) => "58030",
         AskFault::Gone => "57P03",
     }

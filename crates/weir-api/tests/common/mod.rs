@@ -3,7 +3,7 @@
 
 pub(crate) mod receiver;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,12 +17,17 @@ use tower::ServiceExt;
 use weir_api::ApiSettings;
 use weir_api::server::Api;
 use weir_control::handle::{
-    Answer, Ask, AskFault, ControlHandle, PoolView, Published, Status, Totals, Wish,
+    Answer, Ask, AskFault, Change, ChangeKind, ControlHandle, Foreseen, OperatorOrder,
+    PastDecision, PoolView, Published, Reach, Sensor, Spark, SparkPoint, StatementRow,
+    StatementsLook, Status, Totals, WaitsLook, Wish,
 };
 use weir_control::incident::Incident;
 use weir_control::incident::entry::{By, Entry, IncidentId, Kind, Said};
 use weir_control::notify::outside::FromOutside;
+use weir_control::record::stretch::Stretch;
+use weir_control::record::window::StatementWindow;
 use weir_control::regulate::{Decision, RegulatorMode, SizeAction};
+use weir_control::sense::view::{Backend, BlockEdge, BlockRoot, ServerView, WaitingLock};
 use weir_model::{
     Cause, CauseFinding, ClientCounts, ClientId, ClientRow, ClientState, ClockMap, Evidence,
     Fingerprint, Histogram, HoldTime, Instant, Level, Pin, PoolId, PoolKey, PoolSample, Remedy,
@@ -86,6 +91,21 @@ pub(crate) fn pool() -> PoolView {
         },
         transactions_per_s: 412.5,
         arrivals_per_s: 500.0,
+        failures_per_s: 1.5,
+        abandoned_per_s: 1.0,
+        why_not_more: "18 is recommended and waits for approval".to_owned(),
+        recommendation: Some(Arc::new(decision())),
+        spark: Arc::new(Spark {
+            to: Instant::from_millis(90_000),
+            points: VecDeque::from([
+                None,
+                Some(SparkPoint {
+                    wait_p99: ms(3_000),
+                    waiting: 41,
+                    busy: 10.0,
+                }),
+            ]),
+        }),
         level: Some(Level::Exhausted),
         incident: Some(IncidentId(7)),
         pins: BTreeMap::from([(Pin::Listen, 2)]),
@@ -242,6 +262,9 @@ pub(crate) fn published() -> Published {
     Published {
         at: NOW,
         clock: clock(),
+        as_of: None,
+        window: Duration::from_secs(10),
+        resolution: ms(100),
         status: Status {
             version: "0.1.0".to_owned(),
             uptime: ms(90_250),
@@ -268,6 +291,24 @@ pub(crate) fn published() -> Published {
         silences: Vec::new(),
         markers: Vec::new(),
         journals: Default::default(),
+        sensors: vec![Sensor {
+            server: "main".to_owned(),
+            ok: true,
+            says: "ok".to_owned(),
+            looked_at: Some(Instant::from_millis(90_000)),
+            took: Some(ms(4)),
+            looks: 90,
+            late: 2,
+            failed: 0,
+            sees_all: true,
+        }],
+        changes: Arc::new(VecDeque::from([Change {
+            at: at(60_000),
+            by: "ann".to_owned(),
+            kind: ChangeKind::Regulator,
+            says: "regulator: observe → recommend".to_owned(),
+            undo: Some("order `regulator` with mode observe".to_owned()),
+        }])),
     }
 }
 
@@ -338,6 +379,119 @@ pub(crate) fn snapshot() -> Snapshot {
     }
 }
 
+/// Backend 4711 of the snapshot waits for 900, whose text carries a literal; 901 waits for 4711.
+pub(crate) fn waits_look() -> WaitsLook {
+    let mut view = ServerView::empty("main", Instant::from_millis(90_000), Ok(()));
+    let backend = |pid: i32, state: &str, query: &str| Backend {
+        pid,
+        database: "app".to_owned(),
+        user: "dashboard".to_owned(),
+        application: "psql".to_owned(),
+        client_addr: "10.0.0.9".to_owned(),
+        backend_type: "client backend".to_owned(),
+        state: state.to_owned(),
+        wait_event_type: "Lock".to_owned(),
+        wait_event: "transactionid".to_owned(),
+        transaction_age: Some(ms(12_000)),
+        state_age: Some(ms(11_000)),
+        query: query.to_owned(),
+        ..Backend::default()
+    };
+    view.backends = vec![
+        backend(900, "idle in transaction", "UPDATE t SET x = 'hunter2'"),
+        backend(4711, "active", "UPDATE t SET x = 'hunter3'"),
+        backend(901, "active", "ALTER TABLE t ADD y int"),
+    ];
+    view.edges = vec![
+        BlockEdge {
+            waiter: 4711,
+            blocker: 900,
+        },
+        BlockEdge {
+            waiter: 901,
+            blocker: 4711,
+        },
+    ];
+    view.roots = vec![BlockRoot {
+        pid: 900,
+        victims: 2,
+        ..BlockRoot::default()
+    }];
+    view.waiting_locks = vec![WaitingLock {
+        pid: 901,
+        locktype: "relation".to_owned(),
+        mode: "AccessExclusiveLock".to_owned(),
+        relation: "t".to_owned(),
+        query: String::new(),
+    }];
+    WaitsLook {
+        views: vec![view],
+        servers: Some(snapshot().servers),
+        texts: HashMap::from([(Fingerprint(0xabc), "update t set x = ?".into())]),
+    }
+}
+
+pub(crate) fn statements(from: Wall, to: Wall) -> StatementsLook {
+    let window = |shape: u64, calls: u64, executing: u64| StatementWindow {
+        fingerprint: Fingerprint(shape),
+        text: "select ?".to_owned(),
+        calls,
+        errors: 0,
+        executing: ms(executing),
+        executing_max: ms(executing / 2),
+        rows: calls,
+    };
+    StatementsLook {
+        from,
+        to,
+        before: (from.before(to.since(from)), from),
+        rows: vec![
+            StatementRow {
+                key: key(),
+                now: window(0xa, 10, 1_000),
+                before: None,
+            },
+            StatementRow {
+                key: key(),
+                now: window(0xb, 30, 3_000),
+                before: Some(window(0xb, 30, 1_000)),
+            },
+        ],
+    }
+}
+
+pub(crate) fn reach() -> Reach {
+    Reach {
+        minutes_from: Some(ZERO.before(Duration::from_secs(3_600))),
+        minutes_to: Some(at(60_000)),
+        samples_from: Some(ZERO),
+        latest: at(90_250),
+        decisions: vec![PastDecision {
+            at: at(88_000),
+            pool: "app/dashboard".to_owned(),
+            says: "recommend 10 → 18".to_owned(),
+            by: String::new(),
+        }],
+    }
+}
+
+fn foreseen(order: &OperatorOrder) -> Foreseen {
+    let undo = match order {
+        OperatorOrder::Resize { pool, .. } => Some(OperatorOrder::Resize {
+            pool: pool.clone(),
+            size: 10,
+        }),
+        _ => None,
+    };
+    Foreseen {
+        says: "it would be done".to_owned(),
+        expected: "something comes of it".to_owned(),
+        undo_says: "order `resize` to 10".to_owned(),
+        undo,
+        pool: None,
+    }
+}
+
 /// A control plane that answers from what was put in, and remembers what it was asked.
 pub(crate) struct World {
     pub(crate) handle: ControlHandle,
@@ -351,6 +505,7 @@ impl World {
     }
 
     pub(crate) fn of(published: Published) -> Self {
+        let first = published.clone();
         let (publish, receiver) = watch::channel(Arc::new(published));
         let (asks, mut queue) = mpsc::channel::<weir_control::handle::Asked>(256);
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -364,6 +519,30 @@ impl World {
                             .collect(),
                     )),
                     Ask::Snapshot => Ok(Answer::Snapshot(Arc::new(snapshot()))),
+                    Ask::At { at } if *at < ZERO => Err(AskFault::NotRecorded {
+                        earliest: Some(ZERO),
+                    }),
+                    Ask::At { at } => {
+                        let mut then = Published::clone(&first);
+                        then.as_of = Some(*at);
+                        Ok(Answer::Published(Arc::new(then)))
+                    }
+                    Ask::Series { from, step, .. } => {
+                        let mut stretch = Stretch::new(&key(), from.after(*step), *step);
+                        stretch.add(&pool_sample());
+                        Ok(Answer::Series(vec![stretch]))
+                    }
+                    Ask::Waits { .. } => Ok(Answer::Waits(Box::new(waits_look()))),
+                    Ask::Statements { from, to, .. } => {
+                        Ok(Answer::Statements(Box::new(statements(*from, *to))))
+                    }
+                    Ask::Texts(of) => Ok(Answer::Texts(
+                        of.iter()
+                            .map(|shape| (*shape, "select * from orders where id = ?".into()))
+                            .collect(),
+                    )),
+                    Ask::Reach => Ok(Answer::Reach(Box::new(reach()))),
+                    Ask::Foresee { order } => Ok(Answer::Foreseen(Box::new(foreseen(order)))),
                     Ask::Outside(FromOutside::Alerts { source, .. }) => Ok(Answer::Document(
                         serde_json::json!({ "schema": "weir.alerts_taken/1", "source": source }),
                     )),

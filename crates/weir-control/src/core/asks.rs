@@ -80,7 +80,12 @@ impl Core {
                 from,
                 to,
                 step,
-            } => Ok(Answer::Series(self.series(pool.as_ref(), from, to, step)?)),
+            } => Ok(Answer::Series(self.series(
+                pool.as_ref(),
+                from,
+                to,
+                step,
+            )?)),
             Ask::At { at } => match self.publish_at(at)? {
                 (past, true) => Ok(Answer::Published(Arc::new(past))),
                 // The plane asks the store first.

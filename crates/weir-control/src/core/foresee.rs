@@ -36,7 +36,8 @@ impl Core {
                 let pools = self.of_database(database.as_deref())?;
                 Ok(Foreseen {
                     says: format!("resume {}", named(&pools)),
-                    expected: "those who wait are served in the order in which they came".to_owned(),
+                    expected: "those who wait are served in the order in which they came"
+                        .to_owned(),
                     undo: Some(OperatorOrder::Pause {
                         database: database.clone(),
                     }),
@@ -151,9 +152,10 @@ impl Core {
         };
         Ok(Foreseen {
             says: format!("cancel what backend {} executes{whose}", row.backend_pid),
-            expected: "its statement fails with 57014 and its transaction with it; the client stays \
+            expected:
+                "its statement fails with 57014 and its transaction with it; the client stays \
                        connected"
-                .to_owned(),
+                    .to_owned(),
             undo: None,
             undo_says: "can't be taken back: the client may try again".to_owned(),
             pool: Some(row.pool),

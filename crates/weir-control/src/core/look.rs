@@ -189,9 +189,9 @@ impl Core {
             if pool.is_some_and(|wanted| *wanted != known.key) {
                 continue;
             }
-            let earlier =
-                self.recorder
-                    .statements(*id, instant(before.0), instant(before.1));
+            let earlier = self
+                .recorder
+                .statements(*id, instant(before.0), instant(before.1));
             let mut earlier: HashMap<Fingerprint, _> = earlier
                 .into_iter()
                 .map(|window| (window.fingerprint, window))
@@ -240,9 +240,8 @@ pub(crate) fn enough(points: usize) -> Result<(), AskFault> {
 /// What incidents and decisions tell of a pool as it was.
 fn colour(view: &mut PoolView, past: &Published) {
     let at = past.wall();
-    let of_pool = |incident: &&Arc<Incident>| {
-        incident.pools.contains(&view.key) && was_open(incident, at)
-    };
+    let of_pool =
+        |incident: &&Arc<Incident>| incident.pools.contains(&view.key) && was_open(incident, at);
     let open: Option<(IncidentId, Option<Level>)> = past
         .incidents
         .iter()

@@ -151,12 +151,7 @@ impl Core {
 
 /// What keeps a pool from being larger, for people: its own configuration, a rail, what the
 /// regulator found, or nothing but that nobody needs more.
-fn why_not_more(
-    pool: &Pool,
-    rails: &Rails,
-    size: u32,
-    recommended: Option<&Decision>,
-) -> String {
+fn why_not_more(pool: &Pool, rails: &Rails, size: u32, recommended: Option<&Decision>) -> String {
     if rails.fixed {
         return format!(
             "its size is fixed at {size} by the configuration; the order `resize` or `size = \"auto\"` \

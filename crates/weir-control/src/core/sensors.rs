@@ -45,9 +45,10 @@ impl Core {
                 sensor.took = Some(view.took);
                 sensor.sees_all = view.sees_all;
                 if !view.sees_all {
-                    sensor.says = "ok, but only its own sessions are seen: grant pg_monitor to the \
+                    sensor.says =
+                        "ok, but only its own sessions are seen: grant pg_monitor to the \
                                    watch role"
-                        .to_owned();
+                            .to_owned();
                 }
             }
             Err(WatchFailure::Late) => sensor.late += 1,

@@ -13,9 +13,7 @@ use super::aside::{Saved, move_aside, salvage};
 use super::journal::{Anchor, anchor, scars};
 use super::schema::{self, int};
 use super::witness::{Seen, Witness};
-use super::{
-    AtStep, DECISIONS_MAX, INCIDENTS_MAX, Step, StoreSettings, StoredDecision, verify,
-};
+use super::{AtStep, DECISIONS_MAX, INCIDENTS_MAX, Step, StoreSettings, StoredDecision, verify};
 
 /// How long a write waits for a program that holds the file (`sqlite3 weir.db`).
 const BUSY: Duration = Duration::from_millis(500);

@@ -136,7 +136,10 @@ mod tests {
     #[test]
     fn many_pools_are_kept_for_less_long_and_few_for_a_week() {
         assert_eq!(minutes_kept(0), MINUTES_KEEP);
-        assert_eq!(minutes_kept(40), MINUTES_KEEP.min(Duration::from_secs(60 * 10_000)));
+        assert_eq!(
+            minutes_kept(40),
+            MINUTES_KEEP.min(Duration::from_secs(60 * 10_000))
+        );
         assert_eq!(minutes_kept(400), Duration::from_secs(60 * 1_000));
     }
 }
