@@ -164,12 +164,13 @@ const answers = {
 };
 
 // The stream: numbers that can be resumed, as the true one has them.
+const run = began.toString(16);
 let number = 0;
 const ring = [];
 const listeners = new Set();
 function push(event, data) {
   number += 1;
-  const item = { number, text: `event: ${event}\nid: a-${number}\ndata: ${JSON.stringify(data)}\n\n` };
+  const item = { number, text: `event: ${event}\nid: ${run}-${number}\ndata: ${JSON.stringify(data)}\n\n` };
   ring.push(item);
   if (ring.length > 1000) ring.shift();
   for (const listener of listeners) listener();
@@ -178,7 +179,10 @@ setInterval(() => push('sample', { schema: 'weir.sample/1', at: iso(Date.now()),
 
 function events(request, response) {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
-  let at = Number((request.headers['last-event-id'] ?? `a-${number}`).split('-')[1]);
+  response.flushHeaders();
+  const [theirs, seen] = (request.headers['last-event-id'] ?? `${run}-${number}`).split('-');
+  if (theirs !== run) response.write(`event: skipped\ndata: ${JSON.stringify({ schema: 'weir.skipped/1', count: null, says: 'another run' })}\n\n`);
+  let at = theirs === run ? Number(seen) : 0;
   console.log(`a listener from ${request.headers['last-event-id'] ?? 'now'}`);
   let left = Number(flag.cut) || Infinity;
   const send = () => {

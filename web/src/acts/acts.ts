@@ -258,6 +258,22 @@ export function assign(id: string): Act {
   };
 }
 
+export function update(id: string): Act {
+  return {
+    title: `Tell stakeholders about ${id}`,
+    verb: 'Write the update',
+    says: 'A text is made from the template and kept in the journal; you send it where they read.',
+    undo: "An update isn't taken back; write another.",
+    path: incident(id, 'update'),
+    body: {},
+    fields: [
+      { name: 'doing', label: 'What is being done', kind: 'area', needed: true },
+      { name: 'impact', label: 'What users notice, in their words', kind: 'area' },
+      { name: 'next_update_in', label: 'Next update in', kind: 'text', hint: '30min' },
+    ],
+  };
+}
+
 export function answer(id: string, question: string): Act {
   return {
     title: 'Answer a question of the report',
