@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 CARGO ?= cargo
 
-.PHONY: demo build test bench fmt lint postgres
+.PHONY: demo build test bench fmt lint postgres web-test web-load screenshots
 
 demo: build postgres            ## replay the founding incident (about 70 s); ARGS="--cause row_lock_contention"
 	@$${CARGO_TARGET_DIR:-target}/release/weir demo $(ARGS)
@@ -20,6 +20,15 @@ test: postgres                  ## everything: format, clippy, units, simulator,
 
 bench: build postgres           ## Weir beside PgBouncer, interleaved; results in bench/results
 	@python3 bench/run.py $(ARGS)
+
+web-test: postgres              ## the dashboard in a browser, before a real incident; WEIR=… takes another binary
+	@bash scripts/browser.sh test
+
+web-load: postgres              ## the dashboard with 200 pools and 5,000 clients; results in bench/results
+	@bash scripts/browser.sh load
+
+screenshots: postgres           ## docs/img, from a real run
+	@bash scripts/browser.sh screenshots
 
 fmt:
 	@$(CARGO) fmt --all

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The dashboard in a real browser, before a real Weir: what is missing is installed first.
-#   scripts/browser.sh [setup|test|load|screenshots]
+#   scripts/browser.sh [build|check|test|load|screenshots]
+# build: web/dist, which cargo puts into the binary; check: its types, units and size; the others need the browser.
 # WEIR names the binary (default: the debug build for the tests, the release build for the other two, brought up to
 # date); CHROMIUM names the browser. What failed is to be seen under target/browser.
 set -euo pipefail
@@ -20,6 +21,19 @@ if ! node_fits; then
     node_fits || fail "the Node under target/node doesn't run here; remove it and install Node 20.19 or newer"
 fi
 
+# The packages as the lock file has them; again only when it has changed.
+if ! cmp -s web/package-lock.json web/node_modules/.weir-lock; then
+    (cd web && npm ci --no-audit --no-fund --loglevel=error)
+    cp web/package-lock.json web/node_modules/.weir-lock
+fi
+(cd web && npm run --silent build)
+case "$what" in
+build) exit 0 ;;
+check) cd web && npm run --silent check && exec npm run --silent test ;;
+test | load | screenshots) ;;
+*) fail "unknown: $what; it takes build, check, test, load or screenshots" ;;
+esac
+
 # The browser: the system's. playwright-core downloads none.
 if [ -z "${CHROMIUM:-}" ]; then
     find_chromium() { for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v "$name" && return; done; return 1; }
@@ -36,14 +50,6 @@ if [ -z "${CHROMIUM:-}" ]; then
 fi
 export CHROMIUM
 
-# The packages as the lock file has them; again only when it has changed.
-if ! cmp -s web/package-lock.json web/node_modules/.weir-lock; then
-    (cd web && npm ci --no-audit --no-fund --loglevel=error)
-    cp web/package-lock.json web/node_modules/.weir-lock
-fi
-[ "$what" = setup ] && exit 0
-
-(cd web && npm run --silent build)
 if [ -z "${WEIR:-}" ]; then
     kind=release
     [ "$what" = test ] && kind=debug
@@ -59,5 +65,4 @@ case "$what" in
 test) cd web && exec node --test --test-reporter=spec e2e/dashboard.test.js ;;
 load) exec node web/e2e/load.js ;;
 screenshots) exec node web/e2e/screenshots.js ;;
-*) fail "unknown: $what; it takes setup, test, load or screenshots" ;;
 esac

@@ -2,20 +2,27 @@
  * The dashboard in a browser, before a real Weir with a real incident. `make web-test` runs this; README.md
  * beside it says how to run a part.
  */
-import { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { access } from './access.js';
 import { launch, Reader } from './browser.js';
+import { keyboard } from './keyboard.js';
+import { pages } from './pages.js';
+import { paint } from './paint.js';
 import { demo } from './stage.js';
 import { story } from './story.js';
-import { front } from './front.js';
+import { stream } from './stream.js';
 
+/** What the chapters share. `readers` are those whose pages are kept when a step fails. */
 const stage = { ready: false, readers: [] };
+/** Of the demo's own words, the newest lines that a failure shows. */
+const LINES = 40;
 
 before(async () => {
   stage.browser = await launch();
   stage.weir = await demo();
   await stage.weir.ready();
-  const port = process.env.WEIR_FRONT ? await front(stage.weir.port) : stage.weir.port;
-  stage.url = `http://127.0.0.1:${port}`;
+  stage.url = stage.weir.url;
   stage.open = async (options, url = stage.url) => {
     const reader = await Reader.at(stage.browser, url, options);
     stage.readers.push(reader);
@@ -31,8 +38,17 @@ before(async () => {
 
 after(async () => {
   await stage.browser?.close();
-  const how = await stage.weir?.end();
-  if (how !== undefined && how !== 'ended with 0') console.error(`weir demo ${how}\n${stage.weir.said()}`);
+  if (!stage.ended) await stage.weir?.end();
 });
 
 story(stage);
+paint(stage);
+stream(stage);
+keyboard(stage);
+pages(stage);
+access(stage);
+
+test('the demo behind it passed, too, and ends cleanly when asked', async () => {
+  stage.ended = await stage.weir.end();
+  assert.equal(stage.ended, 'ended with 0', stage.weir.lines.slice(-LINES).join('\n'));
+});
