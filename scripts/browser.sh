@@ -26,7 +26,15 @@ if ! cmp -s web/package-lock.json web/node_modules/.weir-lock; then
     (cd web && npm ci --no-audit --no-fund --loglevel=error)
     cp web/package-lock.json web/node_modules/.weir-lock
 fi
-(cd web && npm run --silent build)
+# Built again only when a source has changed: cargo puts it into the binary by the files' times.
+built=target/web-built
+sources=(web/src web/index.html web/package.json web/package-lock.json web/*.config.* web/tsconfig.json crates/weir-api/src/openapi.json)
+if [ ! -f web/dist/index.html ] || [ ! -f $built ] || [ -n "$(find "${sources[@]}" -newer $built -not -name schema.d.ts -print -quit)" ]; then
+    mkdir -p target
+    touch $built.begun
+    (cd web && npm run --silent build)
+    mv $built.begun $built
+fi
 case "$what" in
 build) exit 0 ;;
 check) cd web && npm run --silent check && exec npm run --silent test ;;
