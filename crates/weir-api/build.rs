@@ -1,6 +1,6 @@
 //! Puts the built dashboard into the binary: every file of `web/dist`, if it is there, with the
 //! compressed variants beside it (`make web` makes both). Without it the list is empty, and `cargo build`
-//! needs no Node. Why no crate does this: docs/decisions/0060.
+//! needs no Node. Why no crate does this: docs/decisions/0062.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -76,7 +76,7 @@ const summary = () => ({
 const SQL = 'SELECT o.id, o.total FROM orders o JOIN customers c ON c.id = o.customer_id WHERE c.region = $1 AND o.created_at > $2 ORDER BY o.created_at DESC LIMIT $3';
 
 const answers = {
-  '/api/v1/status': () => ({ ...recorded.status, at: iso(Date.now()), uptime_s: (Date.now() - began) / 1000, clients: CLIENTS }),
+  '/api/v1/status': () => ({ ...recorded.status, at: iso(Date.now()), uptime_s: (Date.now() - began) / 1000, clients: CLIENTS, started_at: iso(began), sensors: [{ server: 'main', ok: true, says: 'looks once a second', looked_at: iso(Date.now()), age_s: 0.4, took_s: 0.003, looks_total: 100, late_total: 0, failed_total: 0, sees_all: true }], listeners: { now: listeners.size, max: 64 }, events_kept: ring.length, process: { cpu_s: 1.2, resident_bytes: 31e6, virtual_bytes: 9e8, open_fds: 30, max_fds: 1024 } }),
   '/api/v1/session': () => ({ schema: 'weir.session/1', can_act: true, can_read: true, needs_token: flag.token !== '', signed_in: session, expires_at: null, says: '' }),
   '/api/v1/overview': (q) => {
     const at = q.get('at') ? Date.parse(q.get('at')) : Date.now();

@@ -45,6 +45,7 @@ export class Reader {
         });
       }
     });
+    reader.context.setDefaultTimeout(15_000);
     reader.context.on('page', (page) => reader.#watch(page));
     reader.page = await reader.context.newPage();
     return reader;

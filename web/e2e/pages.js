@@ -59,7 +59,7 @@ export function pages(stage) {
     step('keeps the theme that was chosen, from before the first paint on', async (stage) => {
       const reader = await stage.open();
       const { page } = reader;
-      const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+      const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
       await reader.open('/');
       await loaded(page);
       const light = await ground();

@@ -7,6 +7,19 @@ import { describe, test } from 'node:test';
 import { seen } from './browser.js';
 import { painted, until } from './wait.js';
 
+/** What hangs must not hang the rest: no step may take longer than this. */
+const STEP_MS = 120_000;
+
+async function within(limit_ms, work) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`the step took longer than ${limit_ms / 1000} s`)), limit_ms)));
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** `tell(step)` adds the steps; each gets what `stage` holds by then. */
 export function chapter(name, stage, tell) {
   describe(name, () => {
@@ -16,7 +29,7 @@ export function chapter(name, stage, tell) {
         if (!stage.ready) return t.skip('the stage could not be set');
         if (failed) return t.skip(`“${failed}” failed`);
         try {
-          await seen(`${name} ${says}`, () => stage.readers, () => does(stage));
+          await seen(`${name} ${says}`, () => stage.readers, () => within(STEP_MS, does(stage)));
         } catch (fault) {
           failed = says;
           throw fault;

@@ -10,6 +10,7 @@ import { columns, laid, step_s, type Sample } from '../src/pool/series';
 import { rest } from '../src/status/rest';
 import { duration } from '../src/words/format';
 import { level, status } from '../src/words/names';
+import { spans } from '../src/words/spans';
 import recorded from '../dev/recorded.json';
 
 describe('an act', () => {
@@ -201,9 +202,16 @@ test('every level and status has a word and a shape of its own kind', () => {
   expect(status('open').shape).not.toBe(status('resolved').shape);
 });
 
+test('names in a sentence are marked; a lone backtick is one', () => {
+  const said = (text: string) => spans(text).map((span) => (span.code ? `<${span.text}>` : span.text)).join('|');
+  expect(said('pool `a/b` is dry: `size` 10')).toBe('pool |<a/b>| is dry: |<size>| 10');
+  expect(said('5` long')).toBe('5` long');
+  expect(said('``')).toBe('');
+});
+
 test('what a newer Weir tells of itself is shown too', () => {
-  expect(rest({ version: '1', process: { cpu_s: 1.5, resident_bytes: 2048 }, events_kept: 3 })).toEqual([
-    { name: 'Process', rows: [{ name: 'Cpu', value: '1.5 s' }, { name: 'Resident', value: '2 KiB' }] },
-    { name: 'More', rows: [{ name: 'Events kept', value: '3' }] },
+  expect(rest({ version: '1', process: {}, loop: { turn_s: 1.5, resident_bytes: 2048 }, turns: 3 })).toEqual([
+    { name: 'Loop', rows: [{ name: 'Turn', value: '1.5 s' }, { name: 'Resident', value: '2 KiB' }] },
+    { name: 'More', rows: [{ name: 'Turns', value: '3' }] },
   ]);
 });

@@ -35,19 +35,15 @@ include!(concat!(env!("OUT_DIR"), "/dist.rs"));
 /// The page that every address of the dashboard gives.
 const SHELL: &str = "index.html";
 /// First parts of the addresses of the dashboard's pages.
-const PAGES: [&str; 12] = [
-    "overview",
+const PAGES: [&str; 8] = [
     "pools",
-    "pool",
     "waits",
     "queries",
     "incidents",
-    "incident",
     "blackbox",
     "decisions",
     "configuration",
     "status",
-    "sign-in",
 ];
 /// What the dashboard may load: its own files and nothing else.
 const POLICY: &str = "default-src 'self'";

@@ -7,8 +7,8 @@
 //! # What a listener may leave out
 //! `pools=brief` sends one row for each pool that changed, with all pools' sums; `none` the sums
 //! alone; `pool=` that one pool whole. The brief text is made once for all. Pools are written out
-//! whole only while somebody wants them, and [`WANTED_FOR`] events longer: a listener that is cut
-//! and comes back within that time misses nothing.
+//! whole where they are few ([`FEW`]), else only while somebody wants them and [`WANTED_FOR`] seconds
+//! longer: a listener that is cut and comes back within that time misses nothing.
 //!
 //! # Ids
 //! `<run>-<number>`: the run tells one process from the next. A listener that resumes with the id
@@ -65,6 +65,8 @@ impl FromStr for EventId {
 
 /// Pools are written out whole for so many seconds after the last listener that wanted it.
 const WANTED_FOR: u32 = 60;
+/// So many pools are always written out whole: that costs less than keeping count.
+const FEW: usize = 20;
 /// Every so many seconds a brief event lists all pools, for whoever lost count.
 const WHOLE_EVERY: u64 = 10;
 
@@ -236,6 +238,7 @@ struct Teller {
 impl Teller {
     fn sample(&mut self, published: &Published, demand: &Demand) -> Sample {
         let whole = self.ticks.is_multiple_of(WHOLE_EVERY);
+        let few = published.pools.len() <= FEW;
         self.ticks += 1;
         let mut said = BTreeMap::new();
         let mut brief = String::new();
@@ -249,7 +252,7 @@ impl Teller {
                 }
                 brief.push_str(&row);
             }
-            if demand.wants(&name) {
+            if few || demand.wants(&name) {
                 pools.push((name.clone(), json::pool(pool, published).to_string()));
             }
             said.insert(name, row);
@@ -548,11 +551,18 @@ mod tests {
         }
     }
 
+    /// More pools than are always written out.
+    fn many() -> Published {
+        let mut published = crate::testing::nothing_published();
+        published.pools = (0..=FEW)
+            .map(|n| crate::testing::pool("app", &format!("u{n}")))
+            .collect();
+        published
+    }
+
     #[test]
     fn brief_events_tell_what_changed_and_all_of_it_each_ten_seconds() {
-        let mut published = crate::testing::nothing_published();
-        let view = crate::testing::pool("app", "web");
-        published.pools = vec![view.clone(), crate::testing::pool("app", "batch")];
+        let mut published = many();
         let mut teller = Teller::default();
         let demand = Demand::default();
         let brief = Wanted::read(Some("brief"), None).unwrap();
@@ -563,26 +573,22 @@ mod tests {
             event["pools"].as_array().unwrap().len()
         };
         let first = teller.sample(&published, &demand);
-        assert_eq!((rows(&first), first.whole), (2, true));
+        assert_eq!((rows(&first), first.whole), (FEW + 1, true));
         assert_eq!(rows(&teller.sample(&published, &demand)), 0);
         published.pools[0].clients.waiting = 7;
         assert_eq!(rows(&teller.sample(&published, &demand)), 1);
         for _ in 3..10 {
             assert_eq!(rows(&teller.sample(&published, &demand)), 0);
         }
-        assert_eq!(rows(&teller.sample(&published, &demand)), 2);
+        assert_eq!(rows(&teller.sample(&published, &demand)), FEW + 1);
         assert!(first.text(&Wanted::full()).is_none(), "nobody wanted it");
     }
 
     #[test]
     fn one_pool_whole_is_written_for_a_minute_after_its_listener_is_gone() {
-        let mut published = crate::testing::nothing_published();
-        published.pools = vec![
-            crate::testing::pool("app", "web"),
-            crate::testing::pool("app", "batch"),
-        ];
+        let published = many();
         let mut demand = Demand::default();
-        let wanted = Wanted::read(Some("brief"), Some("app/web".to_owned())).unwrap();
+        let wanted = Wanted::read(Some("brief"), Some("app/u1".to_owned())).unwrap();
         demand.note(&wanted);
         let mut teller = Teller::default();
         let mut written = 0;

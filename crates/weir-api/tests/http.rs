@@ -85,10 +85,12 @@ async fn samples_are_asked_of_the_recorder_and_thinned_by_step() {
         times,
         ["2026-11-23T05:00:00.900Z", "2026-11-23T05:00:01.900Z"]
     );
-    assert!(matches!(
-        world.asked()[0],
-        Ask::Samples { pool: Some(_), .. }
-    ));
+    assert!(
+        world
+            .asked()
+            .iter()
+            .any(|ask| matches!(ask, Ask::Samples { pool: Some(_), .. }))
+    );
 
     for (query, code) in [
         ("from=yesterday", "bad_time"),
@@ -261,6 +263,9 @@ async fn orders_name_pools_in_any_usual_way() {
         assert_eq!(got.status, StatusCode::OK, "{}", got.text);
     }
     for ask in world.asked() {
+        if matches!(ask, Ask::Foresee { .. }) {
+            continue; // each is foreseen first
+        }
         let Ask::Order { by, order } = ask else {
             panic!("{ask:?}")
         };

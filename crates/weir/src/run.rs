@@ -13,6 +13,7 @@ use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use weir_api::deliveries::{self, Switchboard};
+use weir_api::see::configuration::Configuration;
 use weir_api::{ApiSettings, ServeFault, console};
 use weir_control::core::{Core, CoreSettings};
 use weir_control::handle::{Answer, Ask, ConsoleQuery, ControlHandle};
@@ -26,6 +27,7 @@ use weir_proxy::{ListenAddr, OrderSender, Proxy, ProxySettings, Worker};
 
 use crate::Failed;
 use crate::cli::RunArgs;
+use crate::config::origin::Flag;
 use crate::config::{self, Config};
 use crate::wiring::Wire;
 
@@ -101,6 +103,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
         local,
         api,
         board,
+        shown: Arc::new(shown(args, &environment)),
         environment,
     };
     let ended = runtime.block_on(control(started, wire, proxy.orders, proxy.worker));
@@ -116,6 +119,7 @@ struct Started {
     local: Vec<String>,
     api: Option<SocketAddr>,
     board: Option<Arc<Switchboard>>,
+    shown: Arc<Configuration>,
     environment: BTreeMap<String, String>,
 }
 
@@ -132,6 +136,7 @@ async fn control(
         local,
         api,
         board,
+        shown,
         environment,
     } = started;
     let (stop, stopped) = watch::channel(false);
@@ -167,6 +172,7 @@ async fn control(
             addr,
             &config,
             board.clone(),
+            shown,
             handle.clone(),
             stopped.clone(),
         )
@@ -380,11 +386,14 @@ async fn serve_api(
     addr: SocketAddr,
     config: &Config,
     board: Option<Arc<Switchboard>>,
+    shown: Arc<Configuration>,
     handle: ControlHandle,
     mut stopped: watch::Receiver<bool>,
 ) {
     let settings = ApiSettings {
         token: config.api_token.as_deref().map(|t| Secret(t.into())),
+        read_open: config.api_read_open,
+        configuration: shown,
         board,
         ingest: config.ingest.clone(),
         ..ApiSettings::on(addr)
@@ -542,6 +551,48 @@ fn configure(args: &RunArgs, environment: &BTreeMap<String, String>) -> Result<C
         config.log_json = format == "json";
     }
     Ok(config)
+}
+
+/// Where each value came from, for the page "configuration".
+fn shown(args: &RunArgs, environment: &BTreeMap<String, String>) -> Configuration {
+    let quoted = |text: &str| format!("{text:?}");
+    let mut flags: Vec<Flag> = Vec::new();
+    let mut flag = |section, name, flag, value: Option<String>| {
+        flags.extend(value.map(|value| Flag {
+            section,
+            name,
+            flag,
+            value,
+        }));
+    };
+    let listen = (!args.listen.is_empty()).then(|| format!("{:?}", args.listen));
+    flag("", "listen", "--listen", listen);
+    flag("", "api", "--api", args.api.as_deref().map(quoted));
+    flag("", "store", "--store", args.store.as_deref().map(quoted));
+    flag("", "io", "--io", args.io.as_deref().map(quoted));
+    let workers = args.workers.as_deref().map(quoted);
+    flag("", "workers", "--workers", workers);
+    let log_format = args.log_format.as_deref().map(quoted);
+    flag("", "log_format", "--log-format", log_format);
+    let size = args.pool_size.clone().filter(|size| size != "auto");
+    flag("pool.*", "size", "--pool-size", size);
+    let mode = args.pool_mode.map(|mode| quoted(&mode.to_string()));
+    flag("pool.*", "mode", "--pool-mode", mode);
+    let mode = args.regulator.map(|mode| quoted(mode.name()));
+    flag("regulator", "mode", "--regulator", mode);
+    // The address alone: the rest of the URL is a user and a password.
+    let upstream = args.upstream.as_deref().and_then(|url| upstream(url).ok());
+    let hosts = upstream.and_then(|config| {
+        let server = config.servers.first()?;
+        Some(format!("[\"{}:{}\"]", server.host, server.port))
+    });
+    flag("server.*", "hosts", "--upstream", hosts);
+    let text = args
+        .file
+        .as_ref()
+        .and_then(|file| std::fs::read_to_string(file).ok());
+    let file = args.file.as_deref().zip(text.as_deref());
+    config::origin::configuration(file, environment, &flags)
 }
 
 pub(crate) fn read_file(

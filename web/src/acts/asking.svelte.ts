@@ -11,6 +11,9 @@ function kept(): string {
   }
 }
 
+/** What was done shows in what Weir publishes with its next tick, a second later at most. */
+const SHOWS_MS = 1_300;
+
 class Asking {
   act = $state.raw<Act | undefined>();
   by = $state(kept());
@@ -19,6 +22,12 @@ class Asking {
 
   open(act: Act): void {
     this.act = act;
+  }
+
+  /** An act was done: pages look at once, and again when its effect can be seen. */
+  wasDone(): void {
+    this.done += 1;
+    setTimeout(() => (this.done += 1), SHOWS_MS);
   }
 
   remember(): void {

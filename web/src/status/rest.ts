@@ -11,7 +11,7 @@ export interface Group {
 const NAMED = new Set([
   'schema', 'at', 'version', 'uptime_s', 'io', 'workers', 'regulator_mode', 'open_incidents', 'store', 'store_ok', 'journal', 'watch',
   'listen', 'draining', 'data_plane_silent', 'server_version', 'clients', 'servers', 'buffered_bytes', 'loop_lag_max_s',
-  'events_lost_total', 'updates_overdue', 'update_overdue_s',
+  'events_lost_total', 'updates_overdue', 'update_overdue_s', 'started_at', 'sensors', 'listeners', 'events_kept', 'process',
 ]);
 
 function said(key: string, value: unknown): string {

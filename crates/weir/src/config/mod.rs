@@ -4,6 +4,7 @@
 //! only a document without any becomes a [`Config`].
 
 mod fault;
+pub(crate) mod origin;
 mod paging;
 mod reader;
 mod table;
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     /// `None`: off.
     pub(crate) api: Option<String>,
     pub(crate) api_token: Option<String>,
+    /// Reading over HTTP needs no token.
+    pub(crate) api_read_open: bool,
     /// `None`: memory only.
     pub(crate) store: Option<PathBuf>,
     pub(crate) io: String,
@@ -68,6 +71,7 @@ impl Config {
             listen: vec!["127.0.0.1:6432".to_owned()],
             api: Some("127.0.0.1:6433".to_owned()),
             api_token: None,
+            api_read_open: false,
             store: Some("weir.db".into()),
             io: "auto".to_owned(),
             log_json: false,
@@ -334,6 +338,17 @@ fn document_of<'t>(reader: &Reader<'_>, file: &Path, document: &'t DeTable<'t>) 
             Some(addr) => Some(addr.to_owned()),
         },
         api_token: top.secret("api_token"),
+        api_read_open: match top.text("api_read").as_deref() {
+            None | Some("token") => false,
+            Some("open") => true,
+            Some(other) => {
+                top.fault_at(
+                    "api_read",
+                    format!("`{other}` is no choice; known are token, open"),
+                );
+                false
+            }
+        },
         store: match top.text("store").as_deref() {
             None => Some("weir.db".into()),
             Some("none") => None,

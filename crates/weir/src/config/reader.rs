@@ -12,7 +12,7 @@ use super::fault::{Fault, nearest};
 use super::table::{NOT_YET, keys};
 
 /// Keys that may also be given as `KEY_file` or `env:NAME`.
-const SECRETS: &[&str] = &[
+pub(crate) const SECRETS: &[&str] = &[
     "password",
     "api_token",
     "url",

@@ -57,6 +57,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     s(
         "",
+        "api_read",
+        None,
+        "\"token\"",
+        "token, open. Where `api_token` is set, whether reading over HTTP needs it as well; acting always does.",
+    ),
+    s(
+        "",
         "store",
         None,
         "\"weir.db\"",
