@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -69,7 +70,8 @@ fn spawn(test: &str, path: &Path, stop_at: Option<u32>) -> Child {
         .args(["--exact", test, "--nocapture"])
         .env(PATH, path)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+        // A child that ends by itself says why beside its file.
+        .stderr(File::create(path.with_extension("stderr")).unwrap());
     if let Some(step) = stop_at {
         command.env(STOP_AT, step.to_string());
     }
@@ -269,7 +271,10 @@ fn kill_9_at_any_time_leaves_what_was_acknowledged_and_an_intact_chain() {
             }
             seen
         });
-        begun.recv_timeout(Duration::from_secs(20)).unwrap();
+        if let Err(why) = begun.recv_timeout(Duration::from_secs(20)) {
+            let says = std::fs::read_to_string(path.with_extension("stderr"));
+            panic!("life {life}: nothing was acknowledged ({why}): {says:?}");
+        }
         pause(Duration::from_micros(dice % 30_000));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -57,6 +57,11 @@ impl NoteKind {
     }
 }
 
+/// In quotation marks: another system's words and figures are its own, not this incident's.
+fn quoted(says: &str) -> String {
+    format!("“{}”", says.trim().replace(['“', '”'], "\""))
+}
+
 impl Incident {
     /// Takes an entry that people (or systems that speak for them) write.
     pub(super) fn fold_people(&mut self, entry: &Entry) {
@@ -84,7 +89,7 @@ impl Incident {
                     link: link.clone(),
                 };
                 keep(&mut self.alerts, alert, &mut self.rows_dropped);
-                self.tell(entry, RowKind::Alert, says.clone());
+                self.tell(entry, RowKind::Alert, quoted(says));
             }
             Said::Escalated {
                 to,

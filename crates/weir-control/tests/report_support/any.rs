@@ -16,8 +16,10 @@ use super::{Shape, at, evidence};
 /// What a text stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
-    /// A machine made it: a statement, a host, a pool, an error, another system's alert.
+    /// A machine made it: a statement, a host, a pool, an error.
     Machine,
+    /// Another system's alert.
+    Outside,
     /// Of a person or a team.
     Name,
     /// What an incident is called.
@@ -380,7 +382,7 @@ fn people(texts: Texts) -> impl Strategy<Value = Said> {
         (texts.of(Field::Remark), texts.of(Field::Remark))
             .prop_map(|(question, says)| Said::Answered { question, says }),
         (
-            texts.of(Field::Machine),
+            texts.of(Field::Outside),
             texts.of(Field::Machine),
             texts.of(Field::Machine),
             proptest::option::of(one_of(AlertStatus::ALL)),

@@ -291,6 +291,10 @@ fn arithmetic(cx: &Cx<'_>, out: &mut Vec<Hit>) {
     {
         for text in block.texts() {
             for fraction in number::fractions(&text.plain) {
+                // Somebody else's sum.
+                if text.is_quoted(fraction.range.start) {
+                    continue;
+                }
                 let end = crate::source::floor_boundary(&text.plain, fraction.range.end + 48);
                 let after = &text.plain[fraction.range.end..end];
                 // Only a percentage that stands right behind, in parentheses, is this fraction's.

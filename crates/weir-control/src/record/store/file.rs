@@ -69,7 +69,7 @@ pub(super) struct StoreFile {
     pub(super) incidents_max: u64,
     at_step: Option<AtStep>,
     /// Held as long as the file is: the kernel gives it back however this process ends.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 /// What opening found wrong with the file as a whole, beside what it says to the operator.
@@ -116,7 +116,7 @@ impl StoreFile {
             witness,
             incidents_max: settings.incidents_max,
             at_step: settings.at_step.clone(),
-            _lock: Some(lock),
+            lock: Some(lock),
         };
         if let Some((saved, reason, aside)) = saved {
             // It saw the file that lies aside now.
@@ -150,7 +150,7 @@ impl StoreFile {
             witness: Witness::none(),
             incidents_max: INCIDENTS_MAX,
             at_step: None,
-            _lock: None,
+            lock: None,
         }
     }
 
@@ -291,6 +291,12 @@ impl StoreFile {
     /// Moves the log into the file, so that a copy of the one file is all.
     pub(super) fn close(self) {
         let _ = self.db.pragma_update(None, "wal_checkpoint", "TRUNCATE");
+        drop(self.db);
+        // Said aloud: a process that is being started at this very moment still has a copy of the
+        // descriptor, and closing ours alone would leave the file locked until it runs.
+        if let Some(lock) = self.lock {
+            let _ = lock.unlock();
+        }
     }
 }
 
