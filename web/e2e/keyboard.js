@@ -134,7 +134,8 @@ export function keyboard(stage) {
       await tabTo(page, 'the founding incident', (at) => at.tag === 'a' && at.name === 'INC-1');
       await page.keyboard.press('Enter');
       await loaded(page);
-      await tabTo(page, 'the report', (at) => at.testid === 'report-link', 'Shift+Tab');
+      // It stands last on the page, after each line of the timeline.
+      await tabTo(page, 'the report', (at) => at.testid === 'report-link', 150);
       const [report] = await Promise.all([reader.context.waitForEvent('page'), page.keyboard.press('Enter')]);
       await report.getByRole('heading', { name: '1. Issue summary' }).waitFor();
       await report.close();

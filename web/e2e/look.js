@@ -123,11 +123,11 @@ export function focus(page) {
 }
 
 /** Tab, until the focus is where `wanted` says; on the way each stop must be visible. */
-export async function tabTo(page, what, wanted, key = 'Tab') {
+export async function tabTo(page, what, wanted, most = TABS_MAX) {
   const faults = [];
   const passed = [];
-  for (let n = 0; n < TABS_MAX; n += 1) {
-    await page.keyboard.press(key);
+  for (let n = 0; n < most; n += 1) {
+    await page.keyboard.press('Tab');
     const at = await focus(page);
     faults.push(...at.faults);
     if (wanted(at)) {
@@ -136,7 +136,7 @@ export async function tabTo(page, what, wanted, key = 'Tab') {
     }
     passed.push(at.name || at.tag);
   }
-  throw new Error(`${what} can't be reached within ${TABS_MAX} tabs; passed: ${passed.join(', ')}`);
+  throw new Error(`${what} can't be reached within ${most} tabs; passed: ${passed.join(', ')}`);
 }
 /** A page on which more stops than these lie before what one needs isn't one for the keyboard. */
 const TABS_MAX = 60;

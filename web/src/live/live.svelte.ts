@@ -14,6 +14,10 @@ import type { StreamEvent } from './sse';
 /** Longer silence than this is said at the top of each page. */
 export const STALE_S = 3;
 
+/** Of all that an incident's journal says, these are worth an interruption. Judged here: entries of one
+ * frame come together, and the finding that follows an opening must not hide it. */
+const TOLD = new Set(['opened', 'acknowledged', 'mitigated', 'resolved', 'reopened', 'escalated', 'severity_changed']);
+
 type Sample = components['schemas']['SampleEvent'];
 type Brief = components['schemas']['PoolBrief'];
 
@@ -42,7 +46,7 @@ class Live {
   /** A token is needed. */
   locked = $state(false);
   paused = $state(false);
-  /** The newest entries of incidents, for the page that shows it and for the announcement. */
+  /** What of an incident is to be announced. */
   news = $state.raw<IncidentNews | undefined>();
   /** The newest row of each pool that the stream has told of, by name. Bounded by the pools. */
   pools = $state.raw<ReadonlyMap<string, Brief>>(new Map());
@@ -148,7 +152,7 @@ class Live {
         };
         this.incidents += 1;
         const { id, status, title } = body.incident;
-        this.news = { at: body.at, id, status, title, kind: body.entry.kind };
+        if (TOLD.has(body.entry.kind)) this.news = { at: body.at, id, status, title, kind: body.entry.kind };
         break;
       }
       case 'skipped':
