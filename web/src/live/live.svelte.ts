@@ -99,11 +99,12 @@ class Live {
       return;
     }
     this.#heardAt = performance.now();
-    this.locked = false;
     if (this.silent_s !== 0) this.silent_s = 0;
     if (!this.connected) {
       this.connected = true;
       this.trouble = '';
+      // A connection that began was let in; one that is still open says nothing of who may read now.
+      this.locked = false;
       if (this.#wasDown) this.epoch += 1;
       this.#wasDown = false;
     }
