@@ -64,6 +64,10 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, PathBuf>) {
             continue;
         };
         let path = entry.path();
+        // Hidden ones are notes of the build.
+        if name.starts_with('.') {
+            continue;
+        }
         let name = format!("{prefix}{name}");
         if path.is_dir() {
             collect(&path, &format!("{name}/"), files);

@@ -227,7 +227,7 @@ pub(crate) async fn samples(
         Some(name) => Some(find_pool(&published, name)?),
         None => None,
     };
-    let Answer::Reach(reach) = api.handle.ask(Ask::Reach).await? else {
+    let Answer::Reach(reach) = api.handle.ask(Ask::Reach { decisions: false }).await? else {
         return Err(wrong_answer());
     };
     let spans = spans(&reach);

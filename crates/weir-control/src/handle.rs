@@ -356,7 +356,10 @@ pub enum Ask {
     /// Texts of statements, as far as they are known.
     Texts(Vec<Fingerprint>),
     /// How far back looks reach.
-    Reach,
+    Reach {
+        /// Also what the regulator did there, which the store must read.
+        decisions: bool,
+    },
     /// What an order would do, without doing it.
     Foresee {
         /// Which.

@@ -266,9 +266,10 @@ impl Turn<'_> {
                 }
                 Err(fault) => Err(fault),
             },
-            Ask::Reach => {
+            Ask::Reach { decisions } => {
                 let memory = self.core.reach();
-                tokio::spawn(look_back::reach(self.store.clone(), memory, reply));
+                let store = self.store.clone();
+                tokio::spawn(look_back::reach(store, memory, decisions, reply));
                 return;
             }
             other => {

@@ -139,6 +139,18 @@ async fn a_lock_chain_shows_its_root_and_an_idle_transaction_its_age() {
     let root = &view.roots[0];
     assert_eq!(root.application, "forgetful");
     assert_eq!(root.state, "idle in transaction");
+    // Every one that waits has an edge, and following edges from any of them ends at the root.
+    assert!(calm.edges.is_empty());
+    for backend in view.backends.iter().filter(|b| b.wait_event_type == "Lock") {
+        let mut pid = backend.pid;
+        for _ in 0..10 {
+            match view.edges.iter().find(|edge| edge.waiter == pid) {
+                Some(edge) => pid = edge.blocker,
+                None => break,
+            }
+        }
+        assert_eq!(pid, root.pid, "{:?}", view.edges);
+    }
     assert!(root.query.contains("UPDATE orders SET n = 1"), "{root:?}");
     assert!(root.transaction_age.is_some());
     let holder_seen = view

@@ -17,6 +17,7 @@ mod report_new;
 mod report_pdf;
 mod report_render;
 mod run;
+mod shown;
 mod when;
 mod wiring;
 

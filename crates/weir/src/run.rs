@@ -27,7 +27,6 @@ use weir_proxy::{ListenAddr, OrderSender, Proxy, ProxySettings, Worker};
 
 use crate::Failed;
 use crate::cli::RunArgs;
-use crate::config::origin::Flag;
 use crate::config::{self, Config};
 use crate::wiring::Wire;
 
@@ -103,7 +102,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
         local,
         api,
         board,
-        shown: Arc::new(shown(args, &environment)),
+        shown: Arc::new(crate::shown::configuration(args, &environment)),
         environment,
     };
     let ended = runtime.block_on(control(started, wire, proxy.orders, proxy.worker));
@@ -553,6 +552,7 @@ fn configure(args: &RunArgs, environment: &BTreeMap<String, String>) -> Result<C
     Ok(config)
 }
 
+<<<<<<< HEAD
 /// Where each value came from, for the page "configuration".
 fn shown(args: &RunArgs, environment: &BTreeMap<String, String>) -> Configuration {
     let quoted = |text: &str| format!("{text:?}");
@@ -595,6 +595,8 @@ fn shown(args: &RunArgs, environment: &BTreeMap<String, String>) -> Configuratio
     config::origin::configuration(file, environment, &flags)
 }
 
+=======
+>>>>>>> web
 pub(crate) fn read_file(
     file: &Path,
     environment: &BTreeMap<String, String>,
@@ -605,7 +607,7 @@ pub(crate) fn read_file(
 }
 
 /// `postgres://user:password@host:port/database` → a configuration of one server, any database.
-fn upstream(url: &str) -> Result<Config, String> {
+pub(crate) fn upstream(url: &str) -> Result<Config, String> {
     let parsed: tokio_postgres::Config = url
         .parse()
         .map_err(|fault| format!("--upstream `{}`: {fault}", without_password(url)))?;

@@ -16,7 +16,7 @@ const MARKERS: usize = 2_000;
 
 /// `GET /api/v1/blackbox/range`.
 pub(crate) async fn range(State(api): State<Api>) -> Result<Json<Value>, ApiFault> {
-    let Answer::Reach(reach) = api.handle.ask(Ask::Reach).await? else {
+    let Answer::Reach(reach) = api.handle.ask(Ask::Reach { decisions: true }).await? else {
         return Err(read::wrong_answer());
     };
     Ok(Json(document(&reach, &api.handle.now())))

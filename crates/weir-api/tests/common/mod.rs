@@ -541,7 +541,7 @@ impl World {
                             .map(|shape| (*shape, "select * from orders where id = ?".into()))
                             .collect(),
                     )),
-                    Ask::Reach => Ok(Answer::Reach(Box::new(reach()))),
+                    Ask::Reach { .. } => Ok(Answer::Reach(Box::new(reach()))),
                     Ask::Foresee { order } => Ok(Answer::Foreseen(Box::new(foreseen(order)))),
                     Ask::Outside(FromOutside::Alerts { source, .. }) => Ok(Answer::Document(
                         serde_json::json!({ "schema": "weir.alerts_taken/1", "source": source }),

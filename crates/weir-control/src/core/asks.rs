@@ -93,7 +93,7 @@ impl Core {
                     earliest: self.reach().samples_from,
                 }),
             },
-            Ask::Reach => Ok(Answer::Reach(Box::new(self.reach()))),
+            Ask::Reach { .. } => Ok(Answer::Reach(Box::new(self.reach()))),
             Ask::Journal { .. } | Ask::Import { .. } => {
                 Err(AskFault::NotNow("the store isn't there".to_owned()))
             }

@@ -24,6 +24,9 @@ use crate::record::stretch::Stretch;
 pub(crate) const SERIES_MAX: usize = 20_000;
 /// Texts of one answer: as many as rows of clients can be asked for.
 const TEXTS_MAX: usize = 5_000;
+/// With more pools than this a past instant has no lines beside their names: each is made of all
+/// samples of five minutes, and somebody may be scrubbing.
+const SPARKS_PAST: usize = 50;
 /// Clocks of browsers run ahead of ours a little.
 const AHEAD: Duration = Duration::from_secs(5);
 
@@ -83,7 +86,9 @@ impl Core {
         let sample = self.recorder.sample_at(id, at)?;
         let window = self.recorder.window(id, at.before(SHOWN), at);
         let mut view = self.view_of(id, pool, sample, window);
-        view.spark = Arc::new(sensors::spark_at(&self.recorder, id, at));
+        if self.pools.len() <= SPARKS_PAST {
+            view.spark = Arc::new(sensors::spark_at(&self.recorder, id, at));
+        }
         colour(&mut view, past);
         for row in self.recorder.servers_at(at).into_iter().flatten() {
             for pin in row.pins.iter().filter(|_| row.pool == id) {

@@ -111,11 +111,14 @@ fn coarser(minutes: Vec<Stretch>, step: Duration) -> Vec<Stretch> {
 }
 
 /// How far back memory and store reach, and what the regulator did there.
-pub(super) async fn reach(store: Store, mut memory: Reach, reply: Reply) {
+pub(super) async fn reach(store: Store, mut memory: Reach, decisions: bool, reply: Reply) {
     let answer = async {
         memory.minutes_from = store.earliest_minute().await.map_err(not_now)?;
         if memory.minutes_from.is_none() {
             memory.minutes_to = None;
+        }
+        if !decisions {
+            return Ok(Answer::Reach(Box::new(memory)));
         }
         let read = tokio::task::spawn_blocking(move || store.decisions(DECISIONS_MAX)).await;
         let mut decisions: Vec<PastDecision> = read
@@ -165,5 +168,118 @@ mod tests {
             .map(|s| (s.at.as_micros() / 60_000_000, &*s.key.user, s.arrivals))
             .collect();
         assert_eq!(told, [(5, "a", 2), (5, "b", 1), (10, "a", 1)]);
+    }
+
+    fn stored(minute: Wall, arrivals: u64) -> (String, Value) {
+        let key = PoolKey::new("app", "web");
+        let mut stretch = Stretch::new(&key, minute.after(MINUTE), MINUTE);
+        stretch.arrivals = arrivals;
+        stretch.clients.waiting = 41;
+        (key.to_string(), stretch.to_json())
+    }
+
+    fn memory() -> Reach {
+        Reach {
+            minutes_from: None,
+            minutes_to: None,
+            samples_from: Some(Wall::from_micros(3_600_000_000)),
+            latest: Wall::from_micros(7_200_000_000),
+            decisions: Vec::new(),
+        }
+    }
+
+    /// A store with the minutes 10, 11 and 13 of a day.
+    fn store() -> Store {
+        let store = Store::in_memory();
+        for n in [10, 11, 13] {
+            let minute = Wall::from_micros(n * 60_000_000);
+            let keep = crate::record::store::MINUTES_KEEP;
+            store.put_minutes(minute, vec![stored(minute, n.unsigned_abs())], keep);
+        }
+        store
+    }
+
+    async fn asked(seconds: i64) -> Result<Answer, AskFault> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let core = crate::core::Core::new(settings(), weir_model::Instant::from_millis(7_200_000));
+        let wall = Wall::from_micros(seconds * 1_000_000);
+        let (past, held) = core.publish_at(wall).unwrap();
+        assert!(!held, "memory is empty");
+        at(store(), past, memory(), reply).await;
+        answer.await.unwrap()
+    }
+
+    fn settings() -> crate::core::CoreSettings {
+        let server = weir_model::ServerSettings::at("127.0.0.1", 5432);
+        crate::core::CoreSettings {
+            clock: weir_model::ClockMap {
+                instant: weir_model::Instant::ZERO,
+                wall: Wall::from_micros(0),
+            },
+            pooler: weir_model::PoolerSettings::trusting(weir_model::PoolSettings::any(server)),
+            regulator: crate::regulate::RegulatorMode::Observe,
+            budgets: Default::default(),
+            resolve_after: MINUTE,
+            watch_window: MINUTE,
+            kind: crate::incident::entry::Kind::Real,
+            version: String::new(),
+            io: String::new(),
+            listen: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_instant_beyond_memory_is_the_minute_that_holds_it() {
+        let Ok(Answer::Published(past)) = asked(11 * 60 + 30).await else {
+            panic!("minute 11 is stored");
+        };
+        assert_eq!(past.resolution, MINUTE);
+        let pool = &past.pools[0];
+        assert_eq!(pool.clients.waiting, 41);
+        assert!((pool.arrivals_per_s - 11.0 / 60.0).abs() < 1e-9);
+
+        // Nobody was there in minute 12, and that is known.
+        let Ok(Answer::Published(past)) = asked(12 * 60 + 30).await else {
+            panic!("it lies inside what is stored");
+        };
+        assert!(past.pools.is_empty());
+
+        let before = asked(60).await.unwrap_err();
+        assert_eq!(
+            before,
+            AskFault::NotRecorded {
+                earliest: Some(Wall::from_micros(600_000_000))
+            }
+        );
+        assert!(before.to_string().contains("1970-01-01T00:10"), "{before}");
+    }
+
+    #[tokio::test]
+    async fn a_series_begins_with_stored_minutes_and_the_reach_says_from_when() {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let wanted = Wanted {
+            pool: None,
+            from: Wall::from_micros(0),
+            to: Wall::from_micros(3_600_000_000),
+            step: Duration::from_secs(1),
+        };
+        let recent = vec![Stretch::new(
+            &PoolKey::new("app", "web"),
+            Wall::from_micros(3_601_000_000),
+            Duration::from_secs(1),
+        )];
+        series(store(), wanted, recent, reply).await;
+        let Ok(Answer::Series(all)) = answer.await.unwrap() else {
+            panic!("a series was asked for");
+        };
+        let arrivals: Vec<u64> = all.iter().map(|stretch| stretch.arrivals).collect();
+        assert_eq!(arrivals, [10, 11, 13, 0]);
+
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        reach(store(), memory(), true, reply).await;
+        let Ok(Answer::Reach(reach)) = answer.await.unwrap() else {
+            panic!("the reach was asked for");
+        };
+        assert_eq!(reach.minutes_from, Some(Wall::from_micros(600_000_000)));
     }
 }

@@ -13,6 +13,7 @@ use weir_control::core::{Core, CoreSettings, Output};
 use weir_control::handle::{Answer, Ask, AskFault, NotifyWhat, Wish};
 use weir_control::incident::entry::{Entry, IncidentId, Kind};
 use weir_control::incident::{Incident, Status};
+use weir_control::record::stretch::Stretch;
 use weir_control::regulate::RegulatorMode;
 use weir_model::{
     ClientCounts, ClockMap, Histogram, HoldTime, Instant, Order, PoolId, PoolKey, PoolSample,
@@ -29,6 +30,7 @@ pub(crate) struct Life {
     pub(crate) late_every: Option<u32>,
     /// What people outside were told.
     pub(crate) notified: Vec<(IncidentId, NotifyWhat)>,
+    pub(crate) minutes: Vec<(Wall, Vec<Stretch>)>,
 }
 
 pub(crate) fn settings() -> CoreSettings {
@@ -66,6 +68,7 @@ impl Life {
             entries: vec![],
             late_every: None,
             notified: vec![],
+            minutes: vec![],
         }
     }
 
@@ -148,7 +151,8 @@ impl Life {
                 Output::Order(Order::Resize { size, .. }) => self.size = size,
                 Output::Append(entry) => self.entries.push(entry),
                 Output::Notify(id, what) => self.notified.push((id, what)),
-                Output::Order(_) | Output::Decided(_) | Output::Keep(..) | Output::Minutes(..) => {}
+                Output::Minutes(minute, rows) => self.minutes.push((minute, rows)),
+                Output::Order(_) | Output::Decided(_) | Output::Keep(..) => {}
             }
         }
     }
