@@ -3,11 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 CARGO ?= cargo
 
-<<<<<<< HEAD
-.PHONY: demo build test bench fmt lint postgres web-test web-load screenshots
-=======
-.PHONY: web demo build test bench fmt lint postgres
->>>>>>> web
+.PHONY: web demo build test bench fmt lint postgres web-test web-load screenshots
 
 demo: build postgres            ## replay the founding incident (about 70 s); ARGS="--cause row_lock_contention"
 	@$${CARGO_TARGET_DIR:-target}/release/weir demo $(ARGS)
@@ -17,7 +13,7 @@ demo: build postgres            ## replay the founding incident (about 70 s); AR
 web:                            ## the dashboard into web/dist (Node 20 or newer), with its compressed variants
 	@if [ ! -f web/package.json ]; then echo "web/ is not here: the binary gets no dashboard"; \
 	elif ! command -v npm >/dev/null; then echo "npm is not here: the binary gets no dashboard (install Node 20 or newer)"; \
-	elif [ -f web/dist/.built ] && [ -z "$$(find web crates/weir-api/src/openapi.json scripts/compress-web.mjs -path web/node_modules -prune -o -path web/dist -prune -o -type f -newer web/dist/.built -print -quit)" ]; then :; \
+	elif [ -f web/dist/.built ] && [ -z "$$(find web crates/weir-api/src/openapi.json scripts/compress-web.mjs -path web/node_modules -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -newer web/dist/.built -print -quit)" ]; then :; \
 	else (cd web && npm ci --no-audit --no-fund && npm run build) && node scripts/compress-web.mjs web/dist && touch web/dist/.built; fi
 
 build: web

@@ -21,19 +21,11 @@ if ! node_fits; then
     node_fits || fail "the Node under target/node doesn't run here; remove it and install Node 20.19 or newer"
 fi
 
-# The packages as the lock file has them; again only when it has changed.
-if ! cmp -s web/package-lock.json web/node_modules/.weir-lock; then
+# What cargo puts into the binary; made again only when a source has changed. Then the tests' packages, if that had
+# nothing to do.
+make --silent web
+if [ ! -d web/node_modules/playwright-core ] || [ web/package-lock.json -nt web/node_modules/.package-lock.json ]; then
     (cd web && npm ci --no-audit --no-fund --loglevel=error)
-    cp web/package-lock.json web/node_modules/.weir-lock
-fi
-# Built again only when a source has changed: cargo puts it into the binary by the files' times.
-built=target/web-built
-sources=(web/src web/index.html web/package.json web/package-lock.json web/*.config.* web/tsconfig.json crates/weir-api/src/openapi.json)
-if [ ! -f web/dist/index.html ] || [ ! -f $built ] || [ -n "$(find "${sources[@]}" -newer $built -not -name schema.d.ts -print -quit)" ]; then
-    mkdir -p target
-    touch $built.begun
-    (cd web && npm run --silent build)
-    mv $built.begun $built
 fi
 case "$what" in
 build) exit 0 ;;
