@@ -7,7 +7,7 @@ import { axeInBoth, layout, motion } from './look.js';
 import { chapter, loaded, none } from './steps.js';
 import { painted, until } from './wait.js';
 
-const PAGES = ['/', '/pools', '/pools/shop/dashboard', '/waits', '/queries', '/incidents', '/incidents/INC-1', '/blackbox', '/decisions', '/configuration', '/status', '/there/is/no/such/page'];
+const PAGES = ['/', '/pools', '/pools/shop/dashboard', '/waits', '/queries', '/incidents', '/incidents/INC-1', '/blackbox', '/decisions', '/configuration', '/status', '/pools/without-a-user'];
 const WIDTHS = [
   [320, 640],
   [768, 1024],
