@@ -106,7 +106,15 @@ export function story(stage) {
       }, GROWN_MS);
       console.log(`    ${before} → ${size}`);
       await until('Weir says so, too', async () => (await weir.get('/api/v1/pools'))[0].size >= size);
-      await until('nobody waits any more', async () => /(^| )0 wait/.test(await number(page, 'Oldest waiting')), OVER_MS);
+      // On a busy machine the first step may not do; then the regulator asks again, and a person approves again.
+      const again = id(page, 'recommendation').getByRole('button', { name: /^Approve/ });
+      await until('nobody waits any more', async () => {
+        if ((await again.count()) > 0 && (await again.isEnabled())) {
+          await again.click();
+          await decide(page, NAME);
+        }
+        return /(^| )0 wait/.test(await number(page, 'Oldest waiting'));
+      }, OVER_MS);
       await until('the recommendation is gone', async () => (await id(page, 'recommendation').count()) === 0);
       assert.equal(await page.evaluate(() => globalThis.weirSameUntilTheEnd), true, 'the page was loaded anew in between');
     });
