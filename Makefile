@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 CARGO ?= cargo
 
-.PHONY: web demo build test bench fmt lint postgres
+.PHONY: web demo build test bench fmt lint postgres web-test web-load screenshots
 
 demo: build postgres            ## replay the founding incident (about 70 s); ARGS="--cause row_lock_contention"
 	@$${CARGO_TARGET_DIR:-target}/release/weir demo $(ARGS)
@@ -13,7 +13,7 @@ demo: build postgres            ## replay the founding incident (about 70 s); AR
 web:                            ## the dashboard into web/dist (Node 20 or newer), with its compressed variants
 	@if [ ! -f web/package.json ]; then echo "web/ is not here: the binary gets no dashboard"; \
 	elif ! command -v npm >/dev/null; then echo "npm is not here: the binary gets no dashboard (install Node 20 or newer)"; \
-	elif [ -f web/dist/.built ] && [ -z "$$(find web crates/weir-api/src/openapi.json scripts/compress-web.mjs -path web/node_modules -prune -o -path web/dist -prune -o -type f -newer web/dist/.built -print -quit)" ]; then :; \
+	elif [ -f web/dist/.built ] && [ -z "$$(find web crates/weir-api/src/openapi.json scripts/compress-web.mjs -path web/node_modules -prune -o -path web/dist -prune -o -path web/e2e -prune -o -type f -newer web/dist/.built -print -quit)" ]; then :; \
 	else (cd web && npm ci --no-audit --no-fund && npm run build) && node scripts/compress-web.mjs web/dist && touch web/dist/.built; fi
 
 build: web
@@ -28,6 +28,15 @@ test: postgres                  ## everything: format, clippy, units, simulator,
 
 bench: build postgres           ## Weir beside PgBouncer, interleaved; results in bench/results
 	@python3 bench/run.py $(ARGS)
+
+web-test: postgres              ## the dashboard in a browser, before a real incident; WEIR=… takes another binary
+	@bash scripts/browser.sh test
+
+web-load: postgres              ## the dashboard with 200 pools and 5,000 clients; results in bench/results
+	@bash scripts/browser.sh load
+
+screenshots: postgres           ## docs/img, from a real run
+	@bash scripts/browser.sh screenshots
 
 fmt:
 	@$(CARGO) fmt --all

@@ -13,6 +13,10 @@ pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
 [ -n "$pg" ] || pg=$(dirname "$(command -v postgres || echo "$PWD/target/pg/bin/postgres")")
 export PATH="$PATH:$pg" WEIR_TEST_PG_BIN="$pg"
 
+step "the dashboard: packages, build, types, units, size"
+# First of all, so that the binary is built with it once.
+bash scripts/browser.sh check
+
 step "format"
 cargo fmt --all --check
 
@@ -29,5 +33,8 @@ WEIR_TEST_IO=epoll cargo test --locked -p weir-proxy
 
 step "drivers, through Weir and direct"
 bash scripts/drivers.sh
+
+step "the dashboard in a browser"
+bash scripts/browser.sh test
 
 step "done"
