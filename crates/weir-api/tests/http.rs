@@ -6,7 +6,7 @@ mod common;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use common::{World, get, post, send, settings};
+use common::{World, get, post, published, send, settings};
 use serde_json::{Value, json};
 use weir_api::server::{Api, bind};
 use weir_api::{ApiSettings, ServeFault};
@@ -513,11 +513,10 @@ async fn the_page_needs_no_script_and_lets_no_name_become_markup() {
     assert_eq!(got.status, StatusCode::OK);
     let policy = got.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("default-src 'self'"), "{policy}");
-    assert!(!got.text.contains("<script") && !got.text.contains("style=\""));
-    assert!(
-        got.text
-            .contains("/api/v1/incidents/INC-7/report?format=html")
-    );
-    assert!(got.text.contains("&lt;needs&gt;") && !got.text.contains("<needs>"));
-    assert!(got.text.contains("&lt;transactions&gt;"));
+    // A build with the dashboard serves that instead, which has a script of its own.
+    let page = weir_api::page::index(&published());
+    assert!(!page.contains("<script") && !page.contains("style=\""));
+    assert!(page.contains("/api/v1/incidents/INC-7/report?format=html"));
+    assert!(page.contains("&lt;needs&gt;") && !page.contains("<needs>"));
+    assert!(page.contains("&lt;transactions&gt;"));
 }

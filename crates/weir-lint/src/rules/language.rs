@@ -154,8 +154,10 @@ fn names(cx: &Cx<'_>, small: &BTreeSet<&str>, text: &Text, out: &mut Vec<Hit>) {
         }
     }
     for found in pattern!(r"\b(?:caused|made|pushed|merged|deleted|deployed|introduced|approved|changed|broken|executed|dropped|run|applied|committed|misconfigured|written|rolled out|released)\b[^.;]{0,40}?\bby ([A-Z][a-zé]+(?: [A-Z][a-zé]+)?)\b").captures_iter(&text.plain) {
+        // "The run was late (stated by Ann)": whose words these are, not whose deed.
+        let told = |name: regex::Match<'_>| pattern!(r"(?i)\b(?:stated|said|reported|confirmed|noted|answered|told|written down|observed) by $").is_match(&text.plain[..name.start()]);
         if let Some(name) = found.get(1)
-            && !text.is_quoted(name.start()) && is_person(cx, name.as_str()) {
+            && !text.is_quoted(name.start()) && !told(name) && is_person(cx, name.as_str()) {
                 out.push(person(text, name.range(), name.as_str()));
             }
     }
