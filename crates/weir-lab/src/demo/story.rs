@@ -187,6 +187,8 @@ async fn founding(
     tempo: &Tempo,
     ending: &mut Ending,
 ) -> Result<(), DemoError> {
+    // Before the peak: who approves may be quicker than the story.
+    let before = play.seen().pool.map_or(10, |pool| pool.size);
     play.act("act 2 of 3: peak hours");
     play.stage.users.tally.mark();
     ending.onset = Some(now());
@@ -204,7 +206,6 @@ async fn founding(
     ));
     play.pass(tempo.pause).await;
 
-    let before = play.seen().pool.map_or(10, |pool| pool.size);
     if approve {
         play.act("act 3 of 3: the regulator recommends, and you approve");
         play.say(&format!(
