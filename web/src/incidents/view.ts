@@ -29,20 +29,22 @@ export interface Part {
   ratio: number | null;
 }
 
-function part(name: string, some: number | null, all: number | null): Part {
-  if (some === null || all === null) return { name, says: 'not measured', ratio: null };
+function part(name: string, some: number | null, all: number | null, missing: string): Part {
+  if (some === null || all === null) return { name, says: missing, ratio: null };
   const ratio = all > 0 ? some / all : null;
   return { name, says: `${count(some)} of ${count(all)}${ratio === null ? '' : ` (${share(ratio)})`}`, ratio };
 }
 
-export function impact(of: Impact): Part[] {
-  const users = part('Users affected', of.users_affected, of.users);
+/** While an incident goes on, its damage is still being counted. */
+export function impact(of: Impact, goesOn = false): Part[] {
+  const missing = goesOn ? 'not measured yet' : 'not measured';
+  const users = part('Users affected', of.users_affected, of.users, missing);
   if (of.users !== null) users.says += `, known by ${of.users_known_by}`;
   return [
     users,
-    part('Clients affected', of.clients_affected, of.clients),
-    part('Transactions delayed', of.transactions_delayed, of.transactions),
-    part('Transactions failed', of.transactions_failed, of.transactions),
+    part('Clients affected', of.clients_affected, of.clients, missing),
+    part('Transactions delayed', of.transactions_delayed, of.transactions, missing),
+    part('Transactions failed', of.transactions_failed, of.transactions, missing),
   ];
 }
 
