@@ -6,9 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    ClientConfig, ProtocolVersion, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    ClientConfig, InconsistentKeys, ProtocolVersion, RootCertStore, ServerConfig,
+    SupportedProtocolVersion,
 };
 use weir_model::{AuthMethod, PoolerSettings, TlsSettings, TlsVersion};
 use weir_wire::certificate;
@@ -212,12 +215,7 @@ impl Maker<'_> {
     }
 
     /// Our certificate chain and its key. `None`: there is none, or a fault was told.
-    fn identity(
-        &mut self,
-    ) -> Option<(
-        Vec<rustls::pki_types::CertificateDer<'static>>,
-        rustls::pki_types::PrivateKeyDer<'static>,
-    )> {
+    fn identity(&mut self) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
         let (cert, key) = match (&self.tls.cert, &self.tls.key) {
             (Some(cert), Some(key)) => (cert, key),
             (None, None) => return None,
@@ -226,7 +224,9 @@ impl Maker<'_> {
                 return None;
             }
             (None, Some(_)) => {
-                self.fault("cert", "a key without its certificate: add `cert`");
+                // As in libpq. On the console the two come one after the other.
+                let says = format!("{}: the key isn't used: it has no certificate", self.side);
+                self.warnings.push(says);
                 return None;
             }
         };
@@ -374,8 +374,8 @@ impl Maker<'_> {
                 }
             }
         };
-        let mut config = match builder.with_single_cert(chain, key) {
-            Ok(config) => config,
+        let mut config = match pair(&self.provider, chain, key) {
+            Ok(pair) => builder.with_cert_resolver(pair),
             Err(fault) => {
                 self.identity_fault(&fault);
                 return None;
@@ -444,8 +444,8 @@ impl Maker<'_> {
             .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match identity {
             None => builder.with_no_client_auth(),
-            Some((chain, key)) => match builder.with_client_auth_cert(chain, key) {
-                Ok(config) => config,
+            Some((chain, key)) => match pair(&self.provider, chain, key) {
+                Ok(pair) => builder.with_client_cert_resolver(pair),
                 Err(fault) => {
                     self.identity_fault(&fault);
                     return None;
@@ -456,4 +456,31 @@ impl Maker<'_> {
         config.resumption = rustls::client::Resumption::disabled();
         Some(Arc::new(config))
     }
+}
+
+/// A certificate with its key, if they are a pair. Also one of X.509 version 1, which many recipes of
+/// openssl make: whether it is good enough is for the peer to say.
+fn pair(
+    provider: &CryptoProvider,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<SingleCertAndKey>, rustls::Error> {
+    let key = provider.key_provider.load_private_key(key)?;
+    let certificate = chain.first().map(|first| first.to_vec());
+    let pair = CertifiedKey::new(chain, key);
+    match pair.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+        Err(rustls::Error::InvalidCertificate(_)) => {
+            // rustls can't read it. A pair's certificate holds the key's public half, byte for byte.
+            let (Some(certificate), Some(public)) = (certificate, pair.key.public_key()) else {
+                return Err(InconsistentKeys::Unknown.into());
+            };
+            let public: &[u8] = public.as_ref();
+            if !certificate.windows(public.len()).any(|w| w == public) {
+                return Err(InconsistentKeys::KeyMismatch.into());
+            }
+        }
+        Err(other) => return Err(other),
+    }
+    Ok(Arc::new(SingleCertAndKey::from(pair)))
 }
