@@ -484,3 +484,32 @@ fn pair(
     }
     Ok(Arc::new(SingleCertAndKey::from(pair)))
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::pem::PemObject;
+
+    use super::*;
+
+    /// Made by `openssl x509 -req -signkey`, which writes version 1; valid for a hundred years.
+    const CERTIFICATE: &[u8] = include_bytes!("../../tests/certificates/version1.crt");
+    const KEY: &[u8] = include_bytes!("../../tests/certificates/version1.key");
+    const ANOTHER: &[u8] = include_bytes!("../../tests/certificates/another.key");
+
+    fn paired(key: &[u8]) -> Result<Arc<SingleCertAndKey>, rustls::Error> {
+        let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(key).unwrap();
+        pair(&rustls::crypto::aws_lc_rs::default_provider(), chain, key)
+    }
+
+    #[test]
+    fn a_certificate_of_version_1_goes_with_its_key_and_with_no_other() {
+        assert!(paired(KEY).is_ok());
+        assert!(matches!(
+            paired(ANOTHER),
+            Err(rustls::Error::InconsistentKeys(
+                InconsistentKeys::KeyMismatch
+            ))
+        ));
+    }
+}
