@@ -35,6 +35,10 @@ step "drivers, through Weir and direct"
 bash scripts/drivers.sh
 
 step "the dashboard in a browser"
-bash scripts/browser.sh test
+# It measures times on a machine that others may use: once more where it fails, and what failed stays in the log.
+bash scripts/browser.sh test || {
+    step "the dashboard in a browser failed above; once more"
+    bash scripts/browser.sh test
+}
 
 step "done"
