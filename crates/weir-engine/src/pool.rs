@@ -183,6 +183,11 @@ impl Pool {
             Some(ConnectFailure::Refused { sqlstate, .. }) if sqlstate == "53300")
     }
 
+    /// Its clients wait, and PostgreSQL has no slot for another server.
+    fn wants_room(&self) -> bool {
+        (self.waiters > 0 || !self.welcoming.is_empty()) && self.is_refused_for_room()
+    }
+
     /// Nothing is open, and the last attempt failed for another reason than a full PostgreSQL.
     pub(crate) fn is_down(&self) -> bool {
         self.down_since.is_some() && self.open() == self.in_login && !self.is_refused_for_room()
@@ -488,6 +493,14 @@ impl Engine {
             if draining || pool.halted || pool.paused && !cold || !(short || cold) {
                 return;
             }
+            // Where PostgreSQL is full, a server ahead of need would take the place that another
+            // pool's clients wait for.
+            if !short && self.is_kept_out(pool_id) {
+                return; // The next sweep looks again.
+            }
+            let Some(pool) = self.pools.get(pool_id.0 as usize) else {
+                return;
+            };
             let from_reserve = pool.open() >= pool.size;
             if from_reserve && !self.may_use_reserve(pool_id, now) {
                 return;
@@ -635,15 +648,25 @@ impl Engine {
         }
     }
 
-    /// PostgreSQL is full, perhaps of our own: servers that idle in other pools would keep this
-    /// one's clients out until their `idle_timeout`. One goes for each refusal, of the pool that
-    /// has most, the one unused for longest.
+    /// Clients of another pool wait because the PostgreSQL of both is full.
+    fn is_kept_out(&self, pool_id: PoolId) -> bool {
+        let Some(pool) = self.pools.get(pool_id.0 as usize) else {
+            return false;
+        };
+        let mut others = self.pools.iter().enumerate();
+        others.any(|(at, other)| {
+            at != pool_id.0 as usize && other.backend == pool.backend && other.wants_room()
+        })
+    }
+
+    /// PostgreSQL is full, perhaps of our own: servers that idle in other pools, also those that are
+    /// kept ahead of need, would keep this one's clients out until their `idle_timeout`. One goes
+    /// for each refusal, of the pool that has most, the one unused for longest.
     fn make_way(&mut self, pool_id: PoolId, now: Instant, fx: &mut Effects) {
         let Some(pool) = self.pools.get(pool_id.0 as usize) else {
             return;
         };
-        let wants = pool.waiters > 0 || !pool.welcoming.is_empty();
-        if !wants || !pool.is_refused_for_room() {
+        if !pool.wants_room() {
             return;
         }
         let backend = pool.backend;
@@ -652,10 +675,7 @@ impl Engine {
             .iter()
             .enumerate()
             .filter(|(at, other)| {
-                *at != pool_id.0 as usize
-                    && other.backend == backend
-                    && other.waiters == 0
-                    && other.open() > other.warm.min(other.size)
+                *at != pool_id.0 as usize && other.backend == backend && other.waiters == 0
             })
             .filter_map(|(at, other)| Some((other.idle.len(), at, *other.idle.first()?)))
             .max_by_key(|(idle, at, _)| (*idle, std::cmp::Reverse(*at)));
