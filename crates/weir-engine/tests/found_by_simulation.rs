@@ -3,7 +3,7 @@
 mod scenario;
 
 use scenario::{Batch, Scenario, pool};
-use weir_model::{ConnectFailure, Event, PoolMode, PoolSettings};
+use weir_model::{ConnectFailure, Event, Order, PoolMode, PoolSettings};
 use weir_wire::frontend;
 
 #[test]
@@ -140,4 +140,39 @@ fn parses(s: &Scenario, server: weir_model::ServerId) -> usize {
         .iter()
         .filter(|line| line.to_lowercase().starts_with("parse"))
         .count()
+}
+
+#[test]
+fn servers_kept_ahead_of_need_make_way_too_and_are_not_dialed_for_while_others_wait() {
+    let mut s = Scenario::with(pool(2));
+    let ann = s.logs_in_with("ann", &[]);
+    assert_eq!(s.says(ann, "begin").split(' ').next_back(), Some("ZT"));
+    s.says(ann, "commit");
+    let of_ann = s.pool();
+    s.orders(Order::Warm {
+        pool: of_ann,
+        servers: 1,
+    });
+    let kept = s.open_servers();
+    assert_eq!(kept.len(), 1);
+    s.answers_dials = false;
+    s.logs_in_with("bob", &[]);
+    let dial = s.dials.pop().unwrap();
+    s.dial_fails(
+        dial,
+        ConnectFailure::Refused {
+            sqlstate: "53300".to_owned(),
+            message: "sorry, too many clients already".to_owned(),
+        },
+    );
+    assert!(
+        s.events.iter().any(|e| matches!(e,
+            Event::ServerClosed { server, reason, lost: false, .. }
+                if *server == kept[0] && reason == "makes way: PostgreSQL is full")),
+        "{:?}",
+        s.events
+    );
+    // Several sweeps later only bob's pool has dialed.
+    s.after(std::time::Duration::from_secs(3));
+    assert_eq!(s.dials.len(), 1, "{:?}", s.dials);
 }
