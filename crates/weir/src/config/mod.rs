@@ -116,8 +116,9 @@ pub(crate) fn read(
     if looks_like_ini(text) {
         reader.fault(
             None,
-            "this looks like a pgbouncer.ini (`[databases]`, `[pgbouncer]`); this version reads \
-             weir.toml only. `weir config schema` lists its keys with PgBouncer's names",
+            "this looks like a pgbouncer.ini (`[databases]`, `[pgbouncer]`), and this command takes \
+             a weir.toml: `weir import FILE` writes one from it. `weir pgbouncer`, `weir run` and \
+             `weir config check` take it as it is",
         );
         return Err(Faults::new(&name, text, reader.into_faults()));
     }
